@@ -228,7 +228,8 @@ def _graph_places(rows: dict, edges: list) -> tuple[dict, list]:
     Returns:
         (node or bend -> (x, row), the ways of the edges as lists of nodes and bends).
     """
-    ways = [[start, *((start, end, row) for row in range(rows[start] + 1, rows[end])), end] for start, end in edges]
+    ways = [[start, *((start, end, row) for row in range(rows[start] + 1, rows[end])), end]
+            for start, end in edges]
     parents = {}
     layers = [[] for _ in range(max(rows.values()) + 1)]
     for way in ways:
@@ -238,7 +239,7 @@ def _graph_places(rows: dict, edges: list) -> tuple[dict, list]:
         layers[rows[node] if node in rows else node[2]].append(node)
     x = {}
     for layer in layers:  # under the middle of its parents, in the order of their middles
-        wish = {node: np.mean([x[parent] for parent in parents[node]]) if node in parents else 0.0 for node in layer}
+        wish = {node: np.mean([x[parent] for parent in parents.get(node, ())] or [0.0]) for node in layer}
         layer.sort(key=wish.get)
         width = [1.0 if node in rows else 0.5 for node in layer]
         left = np.cumsum([0.0, *width])
@@ -250,7 +251,8 @@ def _graph_places(rows: dict, edges: list) -> tuple[dict, list]:
 def autograd_graph(tensor: torch.Tensor, names: dict | None = None, title: str = "", depth: int = 12) -> Figure:
     """The graph that autograd recorded for a tensor, read from its real `grad_fn` and their `next_functions`.
 
-    The result stands at the top; arrows go the way that `backward()` goes, down to the leaves whose `.grad` it fills. Lab 02.
+    The result stands at the top; arrows go the way that `backward()` goes, down to the leaves whose `.grad` it
+    fills. Lab 02.
 
     Args:
         tensor: the result of tracked operations.
@@ -263,26 +265,32 @@ def autograd_graph(tensor: torch.Tensor, names: dict | None = None, title: str =
     if tensor.grad_fn is None:
         raise ValueError("this tensor has no grad_fn: it was not computed from a tensor with requires_grad=True")
     rows = _graph_layers(tensor.grad_fn, depth)
-    edges = [(node, child) for node in rows for child in dict.fromkeys(_graph_inputs(node)) if rows.get(child, 0) > rows[node]]
+    edges = [(node, child) for node in rows for child in dict.fromkeys(_graph_inputs(node))
+             if rows.get(child, 0) > rows[node]]
     places, ways = _graph_places(rows, edges)
-    labels = {node: _graph_label(node, names or {}) for node in rows}
-    longest = max(len(line) for _, text in labels.values() for line in text.split("\n"))
+    boxes = {node: _graph_label(node, names or {}) for node in rows}
+    for node, (kind, text) in boxes.items():
+        if any(rows.get(child, 0) <= rows[node] for child in _graph_inputs(node)):
+            boxes[node] = kind, text + "\n…"
+    top = "result"
+    places[top] = (places[tensor.grad_fn][0], -1)
+    boxes[top] = "tensor", f"result {tuple(tensor.shape)}"
+
+    longest = max(len(line) for _, text in boxes.values() for line in text.split("\n"))
     xs, ys = zip(*places.values())
-    inches = 0.085 * longest + 0.45  # of one column
-    fig, ax = subplots(size=(max((max(xs) - min(xs) + 1) * inches, 3.5), 0.72 * (max(ys) + 2) + 0.4))
-    for way in ways:
-        points = [places[node] for node in way]
-        for start, end in zip(points, points[1:]):
-            head = "-|>" if end == points[-1] else "-"
-            ax.annotate("", xy=(end[0], end[1] - (0.26 if head == "-|>" else 0)), xytext=start, zorder=1,
-                        arrowprops={"arrowstyle": head, "color": "#555555", "shrinkA": 0, "shrinkB": 0})
-    for node, (kind, text) in labels.items():
-        more = "\n…" if any(rows.get(child, 0) <= rows[node] for child in _graph_inputs(node)) else ""
-        ax.text(*places[node], text + more, ha="center", va="center", fontsize=9, zorder=2,
-                bbox={"boxstyle": "round,pad=0.35", "facecolor": _NODE_COLOURS[kind], "edgecolor": "#555555"})
-    ax.annotate(f"result {tuple(tensor.shape)}", xy=(places[tensor.grad_fn][0], -0.26), xytext=(places[tensor.grad_fn][0], -1), ha="center",
-                va="center", fontsize=9, bbox={"boxstyle": "round,pad=0.35", "facecolor": _NODE_COLOURS["tensor"], "edgecolor": "#555555"},
-                arrowprops={"arrowstyle": "-|>", "color": "#555555"})
+    columns = max(xs) - min(xs) + 1
+    fig, ax = subplots(size=(max(columns * (0.085 * longest + 0.45), 3.5), 0.72 * (max(ys) + 2) + 0.4))
     ax.set(xlim=(min(xs) - 0.55, max(xs) + 0.55), ylim=(max(ys) + 0.5, -1.4), title=title)
     ax.set_axis_off()
+    line = {"color": "#555555", "shrinkA": 0, "shrinkB": 0}
+    for *bends, end in [*ways, [top, tensor.grad_fn]]:
+        x, y = places[end]
+        above = y - 0.06 - 0.12 * len(boxes[end][1].split("\n"))  # the upper edge of the box
+        stops = [places[node] for node in bends] + [(x, above)]
+        for start, stop in zip(stops, stops[1:]):
+            style = "-|>" if stop == stops[-1] else "-"
+            ax.annotate("", xy=stop, xytext=start, zorder=1, arrowprops={"arrowstyle": style, **line})
+    for node, (kind, text) in boxes.items():
+        box = {"boxstyle": "round,pad=0.35", "facecolor": _NODE_COLOURS[kind], "edgecolor": "#555555"}
+        ax.text(*places[node], text, ha="center", va="center", fontsize=9, zorder=2, bbox=box)
     return fig
