@@ -1,0 +1,56 @@
+"""What all tests share: the environment of each notebook that nbval runs, and the system packages that tests need."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from nbval.plugin import IPyNbFile
+
+
+def real_images() -> bool:
+    """Whether CIFAR-10 is here; the tests never download it."""
+    from utils import data
+
+    return (data.data_folder() / "cifar10.npz").exists()
+
+
+def environment_of(path: Path) -> dict[str, str]:
+    """What the kernel of a notebook finds in its environment.
+
+    Solution notebooks run with strict checks, on the real images where they are; students' notebooks run unfilled, on
+    the stand-in.
+    """
+    solution = path.parent.name == "labs_solutions"
+    return {"LABS_STRICT": "1" if solution else "0", "LABS_OFFLINE": "0" if solution and real_images() else "1"}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item):
+    """nbval starts a notebook's kernel, which inherits our environment, when it sets up the notebook's first cell."""
+    if not isinstance(item.parent, IPyNbFile):
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment_of(item.path).items():
+            patch.setenv(name, value)
+        return (yield)
+
+
+@pytest.fixture(scope="session")
+def notebook_environment():
+    return environment_of
+
+
+@pytest.fixture(scope="session")
+def system_program():
+    """A function that gives a program's path; where it is missing the test is skipped, and with CI=true it fails."""
+
+    def find(name: str, package: str = "") -> str:
+        if path := shutil.which(name):
+            return path
+        message = f"{name} is missing; it comes with: sudo apt-get install -y {package or name}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+
+    return find

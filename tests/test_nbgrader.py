@@ -1,0 +1,98 @@
+"""The labs as nbgrader 0.9.6 assignments: release, validation, and the marks of a solved and of an untouched notebook.
+
+The labs run on the stand-in here: the marks are those of the checks, which bring their own inputs, and lab 08 trains
+for a fraction of the time. Each submission runs once, and the solved notebook once more in nbgrader's validator.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+
+from utils import checks
+
+ROOT = Path(__file__).parents[1]
+SOLUTIONS = sorted((ROOT / "labs_solutions").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module", params=SOLUTIONS, ids=lambda path: path.stem)
+def lab(request, tmp_path_factory):
+    """(the lab's name, the folder of an nbgrader course in which it is released)."""
+    folder = tmp_path_factory.mktemp("nbgrader")
+    name = request.param.stem
+    shutil.copy(ROOT / "nbgrader_config.py", folder)
+    (folder / "source" / name).mkdir(parents=True)
+    shutil.copy(request.param, folder / "source" / name)
+    nbgrader(folder, "generate_assignment", name)
+    return name, folder
+
+
+def nbgrader(folder: Path, *arguments: str) -> str:
+    """Run a command of nbgrader in a course; give what it printed."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *arguments],
+        cwd=folder,
+        env={
+            **os.environ,
+            "LABS_OFFLINE": "1",
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # it starts alembic by name
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def released(lab) -> nbformat.NotebookNode:
+    name, folder = lab
+    return nbformat.read(folder / "release" / name / f"{name}.ipynb", as_version=4)
+
+
+def solved(lab) -> nbformat.NotebookNode:
+    """The released notebook with every exercise filled in."""
+    name, folder = lab
+    source = nbformat.read(folder / "source" / name / f"{name}.ipynb", as_version=4)
+    solutions = {cell.id: cell.source for cell in source.cells}
+    notebook = released(lab)
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("solution"):
+            cell.source = solutions[cell.id]
+    return notebook
+
+
+def submit(lab, student: str, notebook: nbformat.NotebookNode) -> Path:
+    name, folder = lab
+    path = folder / "submitted" / student / name / f"{name}.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_the_release_is_the_student_notebook(lab):
+    built = nbformat.read(ROOT / "notebooks" / f"{lab[0]}.ipynb", as_version=4)
+    assert [(cell.id, cell.source) for cell in released(lab).cells] == [(cell.id, cell.source) for cell in built.cells]
+
+
+def test_autograding_gives_the_solution_all_points_and_the_untouched_notebook_none(lab):
+    name, folder = lab
+    submit(lab, "solved", solved(lab))
+    submit(lab, "untouched", released(lab))
+    nbgrader(folder, "autograde", name)
+    total = sum(item.points for item in checks.exercises(name[:2]).values())
+    with Gradebook(f"sqlite:///{folder}/gradebook.db") as gradebook:
+        marks = {student: gradebook.find_submission(name, student).score for student in ("solved", "untouched")}
+        assert gradebook.find_assignment(name).max_score == total
+    assert marks == {"solved": total, "untouched": 0}
+
+
+def test_the_validator_passes_on_a_solved_notebook(lab):
+    path = lab[1] / "to_validate.ipynb"
+    nbformat.write(solved(lab), path)
+    assert "Success! Your notebook passes all the tests." in nbgrader(lab[1], "validate", path.name)

@@ -1,0 +1,554 @@
+"""Checks of lab 02, autograd. Oracle: torch's own derivatives, or the formula where the exercise is about the method."""
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+
+from . import exercise
+
+
+@exercise("02.1", points=2, needs=["sigmoid_grad"])
+class SigmoidGrad:
+    """The sigmoid's derivative."""
+
+    errors = {
+        "grad can be implicitly created only for scalar outputs": "σ(x) has many elements, and `backward()` starts from one number: take the `.sum()` first.",
+        "does not require grad": "Nothing was recorded: the tensor that you differentiate with respect to needs `requires_grad_()` before σ is computed.",
+    }
+
+    def inputs(rng):
+        yield {"x": torch.linspace(-3, 3, 7), "calls": 1}
+        yield {"x": rng.randn(4, 3).t(), "calls": 1}
+        yield {"x": rng.randn(5, dtype=torch.float64), "calls": 2, "_case": "called twice with the same x"}
+        yield {"x": torch.tensor([-100.0, -20.0, 0.0, 20.0, 100.0]), "calls": 1, "_case": "x from −100 to 100"}
+        yield {"x": torch.tensor(0.5), "calls": 1, "_case": "x of shape ()"}
+
+    def probe(student, x, calls):
+        for _ in range(calls):
+            y = student.sigmoid_grad(x)
+        return {"y": y}
+
+    def judge(case, x, y):
+        s = torch.sigmoid(x)
+        want = s * (1 - s)
+        if isinstance(y, torch.Tensor) and y.isnan().any():
+            case.that(False, "There is a nan: `exp(100)` is infinite in float32, and inf / inf is nan. `torch.sigmoid` does not overflow; build on it.")
+        case.close(
+            y,
+            want,
+            what="sigmoid_grad(x)",
+            mistakes={
+                "This is σ(x) itself, not its derivative.": s,
+                "This is 1 − σ(x); the derivative is σ(x) · (1 − σ(x)).": 1 - s,
+                "In s(1 − s), s is σ(x). You used x itself.": x * (1 - x),
+                "The sign is wrong: σ rises everywhere, so its slope is positive.": -want,
+                "You averaged before `backward()`: every derivative is divided by the number of elements. Use `.sum()`.": want / x.numel(),
+                "This is the sum of all derivatives; asked is one derivative per element.": want.sum(),
+                "The second call gives twice the derivative: `backward()` adds to the `.grad` that the first call left on the caller's x. Work on `x.detach().clone()`.": 2 * want,
+            },
+        )
+
+
+@exercise(
+    "02.2",
+    points=2,
+    needs=["h_requires_grad", "h_is_leaf", "d_requires_grad", "n_requires_grad", "h_has_grad", "x_has_grad", "w_grad_first"],
+)
+class WhoHasAGradient:
+    """Predict: who gets a gradient."""
+
+    def inputs(rng):
+        yield {}
+
+    def probe(student):
+        names = "h_requires_grad h_is_leaf d_requires_grad n_requires_grad h_has_grad x_has_grad w_grad_first"
+        return {"answers": {name: getattr(student, name) for name in names.split()}}
+
+    def judge(case, answers):
+        x = torch.full((3,), 2.0)
+        w = torch.ones(3, requires_grad=True)
+        h = w * x
+        d = h.detach()
+        with torch.no_grad():
+            n = w * x
+        (h + 10 * d).sum().backward()
+        reasons = {
+            "h_requires_grad": (h.requires_grad, "`h` is computed from `w`, and one tracked input is enough: the result is tracked too."),
+            "h_is_leaf": (h.is_leaf, "`h` is the result of a recorded operation. Leaves are the tensors that no recorded operation made."),
+            "d_requires_grad": (d.requires_grad, "`detach()` gives the same numbers without their history."),
+            "n_requires_grad": (n.requires_grad, "Under `torch.no_grad()` nothing is recorded, whatever the inputs are."),
+            "h_has_grad": (h.is_leaf, "`backward()` passes through `h`, but it keeps a gradient in leaves only; `h.retain_grad()` would change that."),
+            "x_has_grad": (x.grad is not None, "`x` is a leaf that does not require a gradient, so none is computed for it."),
+        }
+        for name, (want, reason) in reasons.items():
+            case.equal(answers[name], want, what=name, mistakes={f"{name}: {reason}": not want})
+        got = answers["w_grad_first"]
+        got = got.item() if isinstance(got, torch.Tensor) and got.numel() == 1 else got
+        mistakes = {
+            "w_grad_first: you let the gradient flow through `d` as well. `detach()` cut that way; for backward, `d` is a constant.": [22, 20],
+            "w_grad_first: ∂(w·x)/∂w is x, and x is 2 here.": 1,
+            "w_grad_first: this is the sum over the three elements; each element of `w` has its own derivative.": 6,
+        }
+        case.equal(got, w.grad[0].item(), what="w_grad_first", mistakes=mistakes)
+
+
+def _descend(x, y, lr, steps, slip=""):
+    """(w, b, losses) of gradient descent on the mean squared error, by the formula; `slip` names a misconception."""
+    w, b = torch.zeros(x.shape[1], dtype=x.dtype), torch.zeros((), dtype=x.dtype)
+    kept_w, kept_b, losses = torch.zeros_like(w), torch.zeros_like(b), []
+    scale = {"half": 0.5, "sum": len(y), "ascent": -1}.get(slip, 1)
+    for _ in range(steps):
+        # Broadcasting (N, 1) with (N,) compares every prediction with every target: in the gradient, with their mean.
+        error = x @ w + b - (y.mean() if slip == "outer" else y)
+        losses.append((error**2).mean().item())
+        keep = 1 if slip == "no zeroing" else 0
+        kept_w = keep * kept_w + scale * 2 * (x * error[:, None]).mean(0)
+        kept_b = keep * kept_b + scale * 2 * error.mean()
+        w, b = w - lr * kept_w, b - lr * kept_b * (slip != "no b")
+    losses.append(((x @ w + b - y) ** 2).mean().item())
+    return w, b, losses
+
+
+@exercise("02.3", points=3, needs=["fit_line"])
+class FitLine:
+    """Linear regression by gradient descent."""
+
+    errors = {
+        "a leaf Variable that requires grad": "The update changes `w` in place while autograd is watching. Put it under `with torch.no_grad():`.",
+        "NoneType": "Something is None where a tensor was expected: a `.grad`? After `w = w - lr * w.grad`, `w` is a new tensor and no leaf, so its `.grad` stays None. Update in place (`w -= …`) under `torch.no_grad()`.",
+        "does not require grad": "Nothing was recorded. `w` and `b` need `requires_grad=True`, and must keep it: `w = w - …` under `no_grad` makes a new tensor without it, `w -= …` changes the one that has it.",
+        "a second time": "Compute the loss anew in every step: the graph of the last one is used up.",
+    }
+
+    def inputs(rng):
+        x = rng.randn(20, 1)
+        yield {"x": x, "y": 2 * x[:, 0] + 1 + 0.1 * rng.randn(20), "lr": 0.1, "steps": 5}
+        x = rng.randn(3, 30, dtype=torch.float64).t()
+        y = x @ torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64) - 3
+        yield {"x": x, "y": y, "lr": 0.05, "steps": 20}
+        yield {"x": rng.randn(12, 2), "y": rng.randn(24)[::2], "lr": 0.2, "steps": 1}
+
+    def probe(student, x, y, lr, steps):
+        return {"result": student.fit_line(x, y, lr, steps)}
+
+    def judge(case, x, y, lr, steps, result):
+        case.that(isinstance(result, list) and len(result) == 3, "Return three things: `return w, b, losses`.")
+        w, b, losses = result
+        b = b.reshape(()) if isinstance(b, torch.Tensor) and b.numel() == 1 else b
+        want_w, want_b, want_losses = _descend(x, y, lr, steps)
+        slips = {
+            "You climb: the gradient points uphill, so the step goes against it (`w -= lr * w.grad`).": "ascent",
+            "The gradients of earlier steps are still in `.grad`: `backward()` adds. Set them to zero (or None) after each step.": "no zeroing",
+            "You took the sum of the squared errors; asked is their mean.": "sum",
+            "Every step is half as long as it should be: the loss is the mean squared error, without ½.": "half",
+            "Prediction and target have different shapes: (N, 1) − (N,) broadcasts to (N, N), so each prediction is compared with every target. Give both the shape (N,).": "outer",
+            "`b` never moved: it needs `requires_grad=True` and an update too.": "no b",
+        }
+        wrong = {message: _descend(x, y, lr, steps, slip) for message, slip in slips.items()}
+        case.close(w, want_w, what="w", mistakes={message: values[0] for message, values in wrong.items()})
+        case.close(b, want_b, what="b", mistakes={message: values[1] for message, values in wrong.items()})
+        case.that(isinstance(losses, list), "`losses` should be a list with one number per step.")
+        tensors = any(isinstance(loss, torch.Tensor) for loss in losses)
+        case.that(not tensors, "`losses` holds tensors, and each keeps its whole graph in memory. Keep the number: `loss.item()`.")
+        case.that(all(type(loss) in (float, int) for loss in losses), "`losses` should hold plain numbers.")
+        case.close(
+            torch.tensor(losses, dtype=torch.float64),
+            torch.tensor(want_losses[:-1], dtype=torch.float64),
+            what="losses",
+            mistakes={
+                "`losses` starts after the first step; asked is the loss before each step.": torch.tensor(want_losses[1:], dtype=torch.float64),
+                "`losses` holds one loss too many: one before each step, none after the last.": torch.tensor(want_losses, dtype=torch.float64),
+            },
+            rtol=1e-4,
+            atol=1e-5,
+        )
+
+
+def _network(weights: dict) -> nn.Module:
+    model = nn.Sequential(nn.Linear(weights["0.weight"].shape[1], 8), nn.Tanh(), nn.Linear(8, 3)).to(weights["0.weight"].dtype)
+    model.load_state_dict(weights)
+    return model
+
+
+def _gradient(weights: dict, x, y, reduction="mean") -> torch.Tensor:
+    """Gradient of the cross-entropy with respect to all parameters, as one vector."""
+    model = _network(weights)
+    loss = F.cross_entropy(model(x), y, reduction=reduction)
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+
+
+@exercise("02.4", points=3, needs=["accumulate"])
+class Accumulate:
+    """Small batches, one large gradient."""
+
+    errors = {"a second time": "Each batch needs a forward pass of its own before its `backward()`."}
+
+    def inputs(rng):
+        def case(sizes, dtype=torch.float32, stale=False):
+            model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+            weights = {name: 0.5 * rng.randn(*value.shape, dtype=dtype) for name, value in model.state_dict().items()}
+            batches = [(rng.randn(4, size, dtype=dtype).t(), rng.randint(0, 3, (size,))) for size in sizes]
+            return {"weights": weights, "batches": batches, "stale": stale}
+
+        yield case((4, 4, 4)) | {"_case": "three batches of 4"}
+        yield case((6, 6, 2)) | {"_case": "batches of 6, 6 and 2"}
+        yield case((3, 5), stale=True) | {"_case": "`.grad` is not empty when your function starts"}
+        yield case((1, 9, 1, 2), torch.float64) | {"_case": "batches of 1, 9, 1 and 2, float64"}
+
+    def probe(student, weights, batches, stale):
+        inputs, dtype = weights["0.weight"].shape[1], weights["0.weight"].dtype
+        model = torch.nn.Sequential(torch.nn.Linear(inputs, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)).to(dtype)
+        model.load_state_dict(weights)
+        for p in model.parameters():
+            p.grad = torch.full_like(p, 3.0) if stale else None
+        sizes = []
+        model.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
+        student.accumulate(model, batches)
+        return {"grads": [p.grad for p in model.parameters()], "sizes": sizes, "after": model.state_dict()}
+
+    def judge(case, weights, batches, stale, grads, sizes, after):
+        batches = [tuple(batch) for batch in batches]
+        case.that(all(isinstance(g, torch.Tensor) for g in grads), "The parameters' `.grad` is None: `backward()` was not called, or the gradients were set to None afterwards.")
+        grads = torch.cat([g.flatten() for g in grads])
+        total, count = sum(len(y) for _, y in batches), len(batches)
+        x, y = (torch.cat(parts) for parts in zip(*batches))
+        want = _gradient(weights, x, y)
+        means = [_gradient(weights, *batch) for batch in batches]
+        sums = [_gradient(weights, *batch, reduction="sum") for batch in batches]
+        old = torch.full_like(want, 3.0) if stale else None
+        left = {"`.grad` was not empty when your function started, and its old content is still in there. Empty it first.": [old + want, old + sum(means) / count, old + sum(sums)]} if stale else {}
+        case.close(
+            grads,
+            want,
+            what="The gradient",
+            mistakes=left
+            | {
+                "You averaged the batches' mean losses. A sample in a small batch then counts for more than one in a large batch: divide the *sum* over all samples by their number.": sum(means) / count,
+                "You added the batches' mean losses and never divided: the gradient grows with the number of batches.": sum(means),
+                "This is the gradient of the sum over all samples: divide by their number.": sum(sums),
+                "Only the last batch is left in `.grad`: you emptied it inside the loop.": [means[-1], sums[-1], sums[-1] / total, means[-1] / count],
+                "You divided twice: the batch's mean is divided by the number of samples again.": sum(means) / total,
+            },
+        )
+        largest = max(len(y) for _, y in batches)
+        case.that(not sizes or max(sizes) <= largest, "The gradient is right, but you joined the batches: the model saw more rows at once than the largest batch has. The point is that they do not fit into memory together.")
+        same = all(torch.equal(after[name], value) for name, value in weights.items())
+        case.that(same, "The gradient is right, but your function changed the weights; it should only fill `.grad`.")
+
+
+@exercise("02.5", points=3, needs=["central_difference"])
+class CentralDifference:
+    """Finite differences."""
+
+    errors = {
+        "must be Tensor, not float": "`f` returns one number per call; put the slopes into a tensor of x's shape (`torch.stack` takes tensors, `torch.tensor` numbers).",
+    }
+
+    def inputs(rng):
+        f64 = torch.float64
+        yield {"x": rng.randn(5, dtype=f64), "c": 1 + rng.rand(5, dtype=f64), "eps": 0.1}
+        yield {"x": rng.randn(4, 3, dtype=f64).t(), "c": 1 + rng.rand(3, 4, dtype=f64), "eps": 0.2}
+        yield {"x": rng.randn(1, dtype=f64)[0], "c": torch.tensor(2.0, dtype=f64), "eps": 0.5, "_case": "x of shape ()"}
+        yield {"x": rng.randn(6), "c": torch.ones(6), "eps": 0.1}
+
+    def probe(student, x, c, eps):
+        return {"grad": student.central_difference(lambda v: (c * v**3).sum() + v.sum() ** 2, x, eps)}
+
+    def judge(case, x, c, eps, grad):
+        exact = 3 * c * x**2 + 2 * x.sum()
+        want = exact + c * eps**2  # the cubic's own error: ((x + e)³ − (x − e)³) / 2e = 3x² + e²
+        every = (c * (3 * x**2 + eps**2)).sum() + 2 * x.sum() * x.numel()
+        drift = 2 * eps * torch.arange(x.numel(), dtype=x.dtype).reshape(x.shape)
+        loose = {} if x.dtype == torch.float64 else {"rtol": 1e-3, "atol": 1e-3}
+        case.close(
+            grad,
+            want,
+            what="central_difference(f, x, eps)",
+            mistakes={
+                "This is the forward difference, (f(x + ε) − f(x)) / ε. The central one looks to both sides.": want + 3 * c * x * eps + eps,
+                "This is the backward difference, (f(x) − f(x − ε)) / ε. The central one looks to both sides.": want - 3 * c * x * eps - eps,
+                "Twice too large: from x − ε to x + ε the way is 2ε long.": 2 * want,
+                "The sign is wrong: it is f(x + ε) − f(x − ε).": -want,
+                "You moved all elements at once. A partial derivative moves one element and holds the others still.": [every.expand(x.shape), every],
+                "This is the exact derivative, as autograd gives it. Asked is the difference quotient with the given ε, so that the two can be compared.": exact,
+                "The elements before this one were left where you moved them. Put each back before you move the next.": [want - drift, want + drift],
+            },
+            **loose,
+        )
+
+
+@exercise("02.6", points=2, needs=["vjp"])
+class VectorJacobian:
+    """The vector–Jacobian product."""
+
+    errors = {
+        "grad can be implicitly created only for scalar outputs": "f(x) is a vector: `backward()` and `torch.autograd.grad` need to know how its elements are weighted. That is v.",
+        "does not require grad": "Nothing was recorded: f must be applied to a tensor with `requires_grad=True`.",
+    }
+
+    def inputs(rng):
+        f64 = torch.float64
+        yield {"a": rng.randn(3, 3, dtype=f64), "x": rng.randn(3, dtype=f64), "v": rng.randn(3, dtype=f64), "calls": 1, "_case": "f from ℝ³ to ℝ³"}
+        yield {"a": rng.randn(2, 5, dtype=f64), "x": rng.randn(5, dtype=f64), "v": rng.randn(2, dtype=f64), "calls": 1, "_case": "f from ℝ⁵ to ℝ²"}
+        yield {"a": rng.randn(4, 3), "x": rng.randn(5, 3).t(), "v": rng.randn(5, 4).t(), "calls": 1, "_case": "x and f(x) are matrices"}
+        yield {"a": rng.randn(2, 2), "x": rng.randn(2), "v": rng.randn(2), "calls": 2, "_case": "called twice with the same x"}
+
+    def probe(student, a, x, v, calls):
+        for _ in range(calls):
+            result = student.vjp(lambda x: torch.tanh(a @ x), x, v)
+        return {"result": result}
+
+    def judge(case, a, x, v, calls, result):
+        slopes = 1 - torch.tanh(a @ x) ** 2
+        want = a.t() @ (v * slopes)
+        mistakes = {"v has no effect on your result: this is the gradient of the plain sum of f(x).": a.t() @ slopes}
+        if x.ndim == 1:
+            jacobian = slopes[:, None] * a
+            mistakes["This is the Jacobian itself; asked is its product with v."] = [jacobian, jacobian.t()]
+        if x.ndim == 1 and len(x) == len(v):
+            mistakes |= {
+                "This is J v. Backward computes vᵀ J, which is Jᵀ v.": jacobian @ v,
+                "You multiplied by v at the end. Its elements belong to those of f(x), not to those of x: it must go in where backward starts.": v * (a.t() @ slopes),
+            }
+        if calls == 2:
+            mistakes["The second call gives twice the result: `backward()` adds to the `.grad` that the first call left on the caller's x. Work on `x.detach().clone()`, or use `torch.autograd.grad`."] = 2 * want
+        case.close(result, want, what="vjp(f, x, v)", mistakes=mistakes)
+
+
+class _Tiny(nn.Module):
+    """Like resnet18, a body and a last layer `fc`; but 24 features and 5 classes."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 24, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.fc = nn.Linear(24, 5)
+
+    def forward(self, x):
+        return self.fc(self.body(x))
+
+
+@exercise("02.7", points=3, needs=["new_head"])
+class NewHead:
+    """A frozen body and a new head."""
+
+    errors = {
+        "shapes cannot be multiplied": "The new layer does not fit behind the body. How many numbers come out of the body differs between models: `model.fc.in_features`.",
+        "no attribute 'in_features'": "Read `in_features` from the old layer before you replace it.",
+    }
+
+    def inputs(rng):
+        yield {"arch": "resnet18", "num_classes": 10, "x": rng.rand(2, 3, 64, 64), "labels": torch.tensor([3, 7]), "seed": rng.integer(0, 1000), "_case": "resnet18, 10 classes"}
+        yield {"arch": "tiny", "num_classes": 3, "x": rng.rand(4, 3, 32, 32), "labels": torch.tensor([0, 2, 1, 2]), "seed": rng.integer(0, 1000), "_case": "a network with 24 features, 3 classes"}
+
+    def probe(student, arch, num_classes, x, labels, seed):
+        import torchvision
+        from torch import nn
+
+        class Tiny(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Sequential(nn.Conv2d(3, 24, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+                self.fc = nn.Linear(24, 5)
+
+            def forward(self, x):
+                return self.fc(self.body(x))
+
+        torch.manual_seed(seed)
+        model = torchvision.models.resnet18() if arch == "resnet18" else Tiny()
+        model = student.new_head(model.eval(), num_classes)
+        evidence = dict.fromkeys(["trainable", "changed", "before", "after", "head", "moved"])
+        if not isinstance(model, nn.Module):
+            return evidence | {"returned": model}
+        model.eval()
+        evidence |= {"returned": "a model", "trainable": [name for name, p in model.named_parameters() if p.requires_grad]}
+        evidence["before"] = model(x)
+        if not evidence["trainable"] or len(evidence["before"]) != len(labels) or evidence["before"].shape[1] != num_classes:
+            return evidence
+        old = {name: p.detach().clone() for name, p in model.named_parameters()}
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        nn.functional.cross_entropy(evidence["before"], labels).backward()
+        optimizer.step()
+        new = dict(model.named_parameters())
+        evidence["changed"] = [name for name in old if not torch.equal(old[name], new[name])]
+        evidence["head"] = [old.get("fc.weight"), old.get("fc.bias")]
+        evidence["moved"] = [new.get("fc.weight"), new.get("fc.bias")]
+        evidence["after"] = model(x)
+        return evidence
+
+    def judge(case, arch, num_classes, x, labels, seed, returned, trainable, changed, before, after, head, moved):
+        case.that(trainable is not None, "Return the model.")
+        classes = before.shape[1]
+        case.that(classes != 1000 and (arch != "tiny" or classes != 5), f"The model still gives {classes} numbers per image. Writing to `fc.out_features` changes a label, not the weights: `model.fc` must become a new `nn.Linear`.")
+        case.that(classes == num_classes, f"The model gives {classes} numbers per image; `num_classes` was {num_classes} here.")
+        case.that(trainable, "Nothing is trainable any more: the new layer is frozen too. Freeze first, then replace `fc`: a new layer starts with requires_grad=True.")
+        body = [name for name in trainable if not name.startswith("fc.")]
+        case.that(
+            len(body) < 3 or "fc.weight" not in trainable,
+            "The whole body is still trainable. `model.requires_grad = False` only puts a new attribute on the module, and `eval()` or `no_grad()` freeze nothing: "
+            "each parameter has its own `requires_grad`, and `model.requires_grad_(False)` sets them all.",
+        )
+        case.that(not body, f"Still trainable, though it belongs to the body: {', '.join(body)}.")
+        case.equal(sorted(trainable), ["fc.bias", "fc.weight"], what="The list of trainable parameters")
+        case.equal(sorted(changed), ["fc.bias", "fc.weight"], what="The list of parameters that a step of SGD changed")
+        # Everything else is computed again, from the same untrained body: its features, the head's gradient and its step.
+        torch.manual_seed(seed)
+        twin = (torchvision.models.resnet18() if arch == "resnet18" else _Tiny()).eval()
+        twin.fc = nn.Identity()
+        with torch.no_grad():
+            features = twin(x)
+        weight, bias = (tensor.clone().requires_grad_() for tensor in head)
+        logits = F.linear(features, weight, bias)
+        case.close(before, logits.detach(), what="The output, computed from the body as it was and your fc")
+        grads = torch.autograd.grad(F.cross_entropy(logits, labels), (weight, bias))
+        for name, start, grad, end in zip(("fc.weight", "fc.bias"), head, grads, moved):
+            case.close(end, start - 0.1 * grad, what=f"{name} after a step of SGD")
+        case.close(after, F.linear(features, *moved), what="The output after a step of SGD")
+
+
+@exercise("02.8", points=3, needs=["Swish"])
+class SwishFunction:
+    """A function with a backward of its own."""
+
+    errors = {
+        "incorrect number of gradients": "`forward` took two inputs, x and beta, so `backward` returns two things: the gradient for x, and None for beta, which is a plain number.",
+        "gradient different than None": "beta is a plain number and gets no gradient: return None in its place.",
+        "positional argument": "`forward` takes (ctx, x, beta), `backward` takes (ctx, grad_output); both are static methods.",
+        "not enough values to unpack": "`ctx.saved_tensors` is a tuple with one entry per saved tensor: `(x,) = ctx.saved_tensors`.",
+        "save_for_backward can only save variables": "`save_for_backward` takes tensors only; a plain number goes to an attribute, `ctx.beta = beta`.",
+        "multiply sequence by non-int": "`ctx.saved_tensors` is a tuple, also when it holds a single tensor: `(x,) = ctx.saved_tensors`.",
+    }
+
+    def inputs(rng):
+        f64 = torch.float64
+        yield {"x": torch.linspace(-3, 3, 7, dtype=f64), "beta": 1.0, "v": rng.randn(7, dtype=f64)}
+        yield {"x": rng.randn(4, 3, dtype=f64).t(), "beta": 1.7, "v": rng.randn(3, 4, dtype=f64)}
+        yield {"x": rng.randn(2, 3, 4), "beta": -0.5, "v": rng.randn(2, 3, 4)}
+        yield {"x": 3 * rng.randn(6), "beta": 2.0, "v": torch.tensor(1.0).expand(6)}
+
+    def probe(student, x, beta, v):
+        evidence = {"grad": None, "twice": None, "grad_twice": None}
+        x = x.clone().requires_grad_()
+        y = student.Swish.apply(x, beta)
+        if not isinstance(y, torch.Tensor) or y.shape != x.shape:
+            return evidence | {"y": y}
+        twice = student.Swish.apply(y, beta)
+        evidence["grad"] = torch.autograd.grad(y, x, v, retain_graph=True, allow_unused=True)[0]
+        evidence["grad_twice"] = torch.autograd.grad(twice, x, v, allow_unused=True)[0]
+        return evidence | {"y": y, "twice": twice}
+
+    def judge(case, x, beta, v, y, grad, twice, grad_twice):
+        s = torch.sigmoid(beta * x)
+        slope = s + beta * x * s * (1 - s)
+        plain = torch.sigmoid(x)
+        case.close(y, x * s, what="Swish.apply(x, beta)", mistakes={
+            "β is missing: this is x · σ(x).": x * plain,
+            "This is σ(βx); swish is x · σ(βx).": s,
+            "You put β in front: swish is x · σ(βx).": [beta * x * plain, beta * x * s],
+        })
+        case.that(isinstance(grad, torch.Tensor), "No gradient comes back for x: `backward` returned None for it.")
+        case.close(grad, v * slope, what="The gradient for x", mistakes={
+            "`grad_output` is missing: backward returns the gradient that came in *times* the slope (the chain rule).": slope,
+            "This is the derivative of σ(βx) alone. By the product rule, x · σ(βx) has two terms.": [v * s * (1 - s), v * beta * s * (1 - s)],
+            "The product rule's second term is missing: x changes inside σ too.": v * s,
+            "The product rule's first term is missing: σ(βx) · 1.": v * (beta * x * s * (1 - s)),
+            "The inner derivative is missing: d σ(βx)/dx = β · s(1 − s).": v * (s + x * s * (1 - s)),
+            "In backward you used β = 1.": v * (plain + x * plain * (1 - plain)),
+            "This is `grad_output` itself: it has to be multiplied by the slope of swish at x.": v,
+        })
+        middle = (x * s).requires_grad_()
+        want = middle * torch.sigmoid(beta * middle)
+        case.close(twice, want.detach(), what="Swish.apply(Swish.apply(x, beta), beta)")
+        (through,) = torch.autograd.grad(want, middle, v)
+        case.close(grad_twice, through * slope, what="The gradient of Swish applied twice")
+
+
+def _operate(op, a, b):
+    if op in ("add", "mul"):
+        return a + b if op == "add" else a * b
+    return {"tanh": torch.tanh(a), "add number": 3.0 + a, "mul number": a * 0.5}[op]
+
+
+def _torch_graph(values, program, outputs):
+    """(result, gradients at the leaves) of a program, by torch in float64."""
+    leaves = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in values]
+    nodes = list(leaves)
+    for op, i, j in program:
+        nodes.append(_operate(op, nodes[i], nodes[j]))
+    grads = torch.autograd.grad(sum(nodes[-outputs:]), leaves, allow_unused=True, materialize_grads=True)
+    return nodes[-1].detach(), torch.stack(grads)
+
+
+@exercise("02.9", points=5, needs=["Value"])
+class Engine:
+    """A reverse-mode engine."""
+
+    errors = {
+        "unsupported operand type": "An operator returned no Value: does every branch `return` one?",
+        "maximum recursion depth exceeded": "`backward` calls itself without end: visit each node once.",
+    }
+
+    def inputs(rng):
+        def case(label, values, program, outputs=1):
+            return {"values": values, "program": program, "outputs": outputs, "_case": label}
+
+        yield case("tanh(a * b + c)", [0.5, -1.25, 2.0], [("mul", 0, 1), ("add", 3, 2), ("tanh", 4, 4)])
+        yield case("a * a", [3.0], [("mul", 0, 0)])
+        yield case("a + a", [3.0], [("add", 0, 0)])
+        yield case("u = a * b; u + u * c", [2.0, -0.5, 1.5], [("mul", 0, 1), ("mul", 3, 2), ("add", 3, 4)])
+        yield case("u = a * b; u * c + u", [2.0, -0.5, 1.5], [("mul", 0, 1), ("mul", 3, 2), ("add", 4, 3)])
+        yield case("(3.0 + a) * 0.5", [0.7], [("add number", 0, 0), ("mul number", 1, 1)])
+        yield case("tanh(a), then a * b: two calls of backward", [0.3, -0.8], [("tanh", 0, 0), ("mul", 0, 1)], outputs=2)
+        for _ in range(3):
+            values = [round(value, 3) for value in (2 * rng.rand(4) - 1).tolist()]
+            program = []
+            for node in range(4, 18):
+                recent = max(0, node - 6)
+                program.append((rng.choice(["add", "mul", "tanh", "mul"]), rng.integer(recent, node), rng.integer(recent, node)))
+            yield case("14 random operations on 4 values", values, program)
+
+    def probe(student, values, program, outputs):
+        leaves = [student.Value(value) for value in values]
+        nodes = list(leaves)
+        for op, i, j in program:
+            a, b = nodes[i], nodes[j]
+            if op == "add":
+                nodes.append(a + b)
+            elif op == "mul":
+                nodes.append(a * b)
+            elif op == "tanh":
+                nodes.append(a.tanh())
+            else:
+                nodes.append(3.0 + a if op == "add number" else a * 0.5)
+        for node in nodes[-outputs:]:
+            node.backward()
+        return {"data": nodes[-1].data, "grads": [leaf.grad for leaf in leaves]}
+
+    def judge(case, values, program, outputs, _case, data, grads):
+        numbers = [data, *grads]
+        case.that(all(type(number) in (int, float) for number in numbers), "`data` and `grad` should be Python floats.")
+        want, want_grads = _torch_graph(values, program, outputs)
+        case.close(torch.tensor(float(data), dtype=torch.float64), want, what="The result's `data`")
+        f64 = {"dtype": torch.float64}
+        a, b, c = (*values, 0.0, 0.0)[:3]
+        mistakes = {
+            "No gradient arrived at the leaves. `backward` starts from `self.grad = 1.0` and must go on through all nodes, not only to the direct inputs.": torch.zeros_like(want_grads)
+        }
+        if _case == "tanh(a * b + c)":
+            z, t = a * b + c, want.item()
+            inner = torch.tensor([b, a, 1.0], **f64)
+            mistakes |= {
+                "The slope of tanh is 1 − t², where t is the *result*. You put the input there.": (1 - z * z) * inner,
+                "The slope of tanh is 1 − t² with t = tanh(x); you have 1 − t.": (1 - t) * inner,
+                "In a product, a's slope is b and b's slope is a. You have them the other way round.": (1 - t * t) * torch.tensor([a, b, 1.0], **f64),
+                "The slopes are not multiplied along the way: an input receives its slope *times the gradient of the node itself* (the chain rule).": inner,
+            }
+        if _case in ("a * a", "a + a"):
+            mistakes["A value that is used twice must add up what both uses report: `+=`, not `=`."] = want_grads / 2
+        if _case.startswith("u = "):
+            # u's share k arrives too early (1 or c), or is passed on twice (2 + c, 1 + 2c)
+            early = [torch.tensor([b * k, a * k, a * b], **f64) for k in (1, c, 2 + c, 1 + 2 * c)]
+            mistakes["A node passed its gradient on before all nodes that use it had reported. Sort the nodes so that each comes before its inputs (topological order)."] = early
+        if outputs == 2:
+            mistakes["The second `backward` wiped out what the first had left in the leaves. As in torch, gradients add up."] = torch.tensor([b, a], **f64)
+        case.close(torch.tensor(grads, **f64), want_grads, what="The leaves' `grad`", mistakes=mistakes)
