@@ -97,10 +97,14 @@ class Lab:
     def number(self) -> str:
         return self.path.stem[:2]
 
+    @property
+    def name(self) -> str:
+        return f"{self.path.parent.name}/{self.path.name}"
+
     def where(self, cell: int, text: str = "") -> str:
-        """`labs_solutions/02_autograd.py:17`, the first line of the cell with the text in it."""
+        """`labs_solutions/02_autograd.py:17`: the first line of the cell with the text in it, else its first line."""
         found = [number for number, line in self.lines[cell] if text in line]
-        return f"{self.path.parent.name}/{self.path.name}:{found[0] if found else self.lines[cell][0][0]}"
+        return f"{self.name}:{found[0] if found else self.lines[cell][0][0]}"
 
 
 def sources(root: Path, names: list[str]) -> list[Path]:
@@ -157,23 +161,19 @@ def _marks(lab: Lab) -> list[str]:
     for index, cell in enumerate(lab.cells):
         opened = 0
         for number, line in lab.lines[index]:
-            place = f"{lab.path.parent.name}/{lab.path.name}:{number}"
             if BEGIN in line and opened:
-                problems.append(f"{place}: BEGIN SOLUTION inside the solution opened in line {opened}.")
+                problems.append(f"{lab.name}:{number}: BEGIN SOLUTION inside the solution opened in line {opened}.")
             elif BEGIN in line:
                 opened = number
                 if cell.cell_type == "code" and "exercise" not in cell.metadata:
-                    problems.append(
-                        f'{place}: a solution in a cell that is no exercise; mark it `# %% exercise="{lab.number}.N"`.'
-                    )
+                    mark = f'# %% exercise="{lab.number}.N"'
+                    problems.append(f"{lab.name}:{number}: a solution in a cell that is no exercise; mark it `{mark}`.")
             elif END in line and not opened:
-                problems.append(f"{place}: END SOLUTION with no BEGIN SOLUTION before it.")
+                problems.append(f"{lab.name}:{number}: END SOLUTION with no BEGIN SOLUTION before it.")
             elif END in line:
                 opened = 0
         if opened:
-            problems.append(
-                f"{lab.path.parent.name}/{lab.path.name}:{opened}: BEGIN SOLUTION is never closed in its cell."
-            )
+            problems.append(f"{lab.name}:{opened}: BEGIN SOLUTION is never closed in its cell.")
     return problems
 
 
@@ -207,54 +207,53 @@ def _frame(lab: Lab) -> list[str]:
 
 
 def _exercises(lab: Lab) -> list[str]:
-    """Exercises, cards, checks and their registration that do not fit together."""
+    """Faults of single exercise and check cells, and what `_pairs` finds between them."""
     problems = []
-    cells: dict[str, int] = {}
-    cards: dict[str, tuple[int, int]] = {}
-    checked: dict[str, int] = {}
-    registered = checks.exercises(lab.number)
+    set_in: dict[str, int] = {}  # id -> index of the exercise cell, and of the check cell
+    checked_in: dict[str, int] = {}
     for index, cell in enumerate(lab.cells):
-        if cell.cell_type == "markdown":
-            cards |= {card[1]: (index, int(card[2])) for card in CARD.finditer(cell.source)}
         if (id := cell.metadata.get("exercise")) is not None:
             if not re.fullmatch(rf"{lab.number}\.\d+", id):
                 problems.append(f"{lab.where(index)}: exercise {id} is not of the form {lab.number}.N.")
-            if id in cells:
-                problems.append(
-                    f"{lab.where(index)}: exercise {id} is there twice; first in line {lab.lines[cells[id]][0][0]}."
-                )
+            if id in set_in:
+                first = lab.lines[set_in[id]][0][0]
+                problems.append(f"{lab.where(index)}: exercise {id} is there twice; first in line {first}.")
             if BEGIN not in cell.source:
                 problems.append(f"{lab.where(index)}: exercise {id} has no solution between its marks.")
-            cells.setdefault(id, index)
+            set_in.setdefault(id, index)
         if match := CHECK.fullmatch(cell.source.strip()):
-            if match[1] in checked:
+            if match[1] in checked_in:
                 problems.append(f"{lab.where(index, 'check(')}: {match[1]} is checked twice.")
-            checked.setdefault(match[1], index)
+            checked_in.setdefault(match[1], index)
         elif cell.cell_type == "code" and re.search(r"^check\(", cell.source, re.MULTILINE):
             problems.append(f'{lab.where(index, "check(")}: a check cell is one line, check("{lab.number}.N").')
-    for id, index in cells.items():
-        if id not in checked:
+    return problems + _pairs(lab, set_in, checked_in)
+
+
+def _pairs(lab: Lab, set_in: dict[str, int], checked_in: dict[str, int]) -> list[str]:
+    """Exercises, cards, check cells and registered checks that do not fit together."""
+    problems = []
+    registered = checks.exercises(lab.number)
+    markdown = [(index, cell) for index, cell in enumerate(lab.cells) if cell.cell_type == "markdown"]
+    cards = {card[1]: (index, int(card[2])) for index, cell in markdown for card in CARD.finditer(cell.source)}
+    for id, index in set_in.items():
+        if id not in checked_in:
             problems.append(f'{lab.where(index)}: exercise {id} has no check cell, check("{id}").')
-        elif checked[id] < index:
-            problems.append(f"{lab.where(checked[id], 'check(')}: exercise {id} is checked before it is set.")
+        elif checked_in[id] < index:
+            problems.append(f"{lab.where(checked_in[id], 'check(')}: exercise {id} is checked before it is set.")
         if id not in cards:
-            problems.append(
-                f"{lab.where(index)}: exercise {id} has no card: `### Exercise {id} · …`, then `●○○ · 6 min · 2 points`"
-            )
+            form = f"`### Exercise {id} · …`, then `●○○ · 6 min · 2 points`"
+            problems.append(f"{lab.where(index)}: exercise {id} has no card: {form}.")
         elif id in registered and registered[id].points != cards[id][1]:
             place = lab.where(cards[id][0], f"Exercise {id}")
             problems.append(f"{place}: the card of {id} says {cards[id][1]} points, the check {registered[id].points}.")
-    for id, index in checked.items():
-        if id not in cells:
+    for id, index in checked_in.items():
+        if id not in set_in:
             problems.append(f"{lab.where(index, 'check(')}: check of {id}, which is no exercise of this lab.")
         if id not in registered:
             problems.append(f"{lab.where(index, 'check(')}: no check of {id} is registered in utils.checks.")
-    problems += [
-        f"{lab.where(0)}: utils.checks has a check of {id}, which is no exercise here."
-        for id in registered
-        if id not in cells
-    ]
-    return problems
+    unset = [id for id in registered if id not in set_in]
+    return problems + [f"{lab.name}:1: utils.checks has a check of {id}, which is no exercise here." for id in unset]
 
 
 def _solution_lines(lab: Lab) -> set[str]:
@@ -262,14 +261,10 @@ def _solution_lines(lab: Lab) -> set[str]:
     found, inside = set(), False
     for _, line in (row for rows in lab.lines for row in rows):
         text = line.strip().removeprefix("# ")
+        common = len(text) < 24 or text.endswith(":") or text.startswith(("import ", "from ", "@", "super()."))
         if BEGIN in line or END in line:
             inside = BEGIN in line
-        elif (
-            inside
-            and len(text) >= 24
-            and not text.endswith(":")
-            and not text.startswith(("import ", "from ", "@", "super()."))
-        ):
+        elif inside and not common:
             found.add(text)
     return found
 
@@ -308,7 +303,7 @@ def solution_notebook(lab: Lab, address: str) -> NotebookNode:
             "kernelspec": lab.kernelspec,
             "language_info": {"name": "python"},
             # The digest makes `build --check` see every change of the source, a blank line's too.
-            "torch_labs": {"source": f"{lab.path.parent.name}/{lab.path.name}", "sha256": lab.digest},
+            "torch_labs": {"source": lab.name, "sha256": lab.digest},
         }
     )
     seen: dict[str, int] = {}
@@ -385,9 +380,7 @@ def execute(lab: Lab, notebook: NotebookNode, say: Callable[[str], None]) -> Non
     try:
         client.execute(env={**os.environ, "LABS_STRICT": "1"})
     except CellExecutionError as error:
-        failed = next(
-            i for i, cell in enumerate(notebook.cells) if any(o.output_type == "error" for o in cell.get("outputs", []))
-        )
+        failed = max(index for index, cell in enumerate(notebook.cells) if cell.get("outputs"))
         raise SourceError(f"{lab.where(failed)}: this cell raised {error.ename}: {error.evalue}") from None
     notebook.metadata = metadata  # nbclient notes the Python version there
     for index, cell in enumerate(notebook.cells):
@@ -413,13 +406,9 @@ def tidy(outputs: list[NotebookNode]) -> tuple[list[NotebookNode], str]:
             else:
                 kept.append(output)
             continue
-        if (
-            "data" in output
-            and output.data.pop("application/vnd.jupyter.widget-view+json", None)
-            and set(output.data) <= {"text/plain"}
-        ):
-            continue  # a widget with no static picture: nothing is left to show
-        kept.append(output)
+        widget = "data" in output and output.data.pop("application/vnd.jupyter.widget-view+json", None)
+        if not (widget and set(output.data) <= {"text/plain"}):  # a widget with no static picture leaves nothing
+            kept.append(output)
     return kept, dropped
 
 
@@ -464,9 +453,7 @@ def build(source: Path, *, check: bool = False, run: bool = True, say: Callable[
         keep_outputs(solution, nbformat.read(solution_path, as_version=4))
     size = len(nbformat.writes(solution).encode())
     if size > MAX_BYTES:
-        raise SourceError(
-            f"{lab.where(0)}: the executed notebook has {size / 1e6:.1f} MB, the limit is {MAX_BYTES / 1e6} MB."
-        )
+        raise SourceError(f"{lab.name}:1: the notebook has {size / 1e6:.1f} MB, the limit is {MAX_BYTES / 1e6} MB.")
     student_path.parent.mkdir(exist_ok=True)
     for notebook, path in ((solution, solution_path), (student, student_path)):
         nbformat.validate(notebook)
@@ -482,27 +469,19 @@ def stale(wanted: NotebookNode, path: Path, *, unexecuted: bool = False) -> list
         return [f"{name}: not built yet."]
     try:
         there = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-    except Exception as error:  # whatever nbformat finds wrong with a broken file
+    except Exception as error:  # json's, or nbformat's own
         return [f"{name}: no notebook: {error}"]
-    lines = [
-        f"{name}: the notebook's {key} differs."
-        for key in ("metadata", "nbformat", "nbformat_minor")
-        if there[key] != wanted[key]
-    ]
+    parts = ("metadata", "nbformat", "nbformat_minor")
+    lines = [f"{name}: the notebook's {part} differs." for part in parts if there[part] != wanted[part]]
     have, want = ([cell.get("id") for cell in notebook.cells] for notebook in (there, wanted))
     lines += [f"{name}: cell {id} is missing." for id in want if id not in have]
     lines += [f"{name}: cell {id} is not in the source." for id in have if id not in want]
-    if not lines and have != want:
-        lines.append(f"{name}: the cells stand in another order.")
+    if set(have) == set(want) and have != want:
+        lines.append(f"{name}: the cells stand in another order, or one stands twice.")
     old = {cell.get("id"): cell for cell in there.cells}
-    for cell in wanted.cells:
-        if cell.id in old:
-            keys = (set(cell) | set(old[cell.id])) - {"outputs", "execution_count"}
-            lines += [
-                f"{name}: cell {cell.id}: {key} differs."
-                for key in sorted(keys)
-                if cell.get(key) != old[cell.id].get(key)
-            ]
-            if unexecuted and old[cell.id].get("outputs"):
-                lines.append(f"{name}: cell {cell.id} has outputs; students' notebooks are kept unexecuted.")
+    for cell, was in ((cell, old[cell.id]) for cell in wanted.cells if cell.id in old):
+        keys = sorted((cell.keys() | was.keys()) - {"outputs", "execution_count"})
+        lines += [f"{name}: cell {cell.id}: {key} differs." for key in keys if cell.get(key) != was.get(key)]
+        if unexecuted and was.get("outputs"):
+            lines.append(f"{name}: cell {cell.id} has outputs; students' notebooks are kept unexecuted.")
     return lines

@@ -67,8 +67,8 @@ def attempt(code: str, id: str = DOUBLE) -> engine.Result:
     ("code", "outcome", "points", "fragment"),
     [
         ("", engine.NOT_ATTEMPTED, 0, "`double` is not defined"),
-        ("double = None", engine.NOT_ATTEMPTED, 0, "not defined"),
-        ("double = ...", engine.NOT_ATTEMPTED, 0, "not defined"),
+        ("double = None", engine.NOT_ATTEMPTED, 0, "`double` has no value yet"),
+        ("double = ...", engine.NOT_ATTEMPTED, 0, "`double` has no value yet"),
         ("def double(x): raise NotAttempted('99.1')", engine.NOT_ATTEMPTED, 0, "Fill in the cell"),
         ("def double(x): raise NotAttempted('99.7')", engine.NOT_ATTEMPTED, 0, "calls exercise 99.7"),
         ("from utils.runtime import full as double", engine.NOT_ATTEMPTED, 0, "the course's own"),

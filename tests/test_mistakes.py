@@ -2,13 +2,11 @@
 
 import functools
 import importlib
-import re
 from pathlib import Path
 
-import jupytext
-import nbformat
 import pytest
 
+from course import build
 from utils import checks
 from utils.checks import engine
 
@@ -20,32 +18,33 @@ SEEDS = (0, 1, 2)  # a notebook uses 0, the grader draws its own
 
 
 @functools.cache
-def import_cell(lab: str):
-    """The lab's import cell, compiled: the first code cell after the setup cell."""
-    cells = [cell for cell in jupytext.read(LABS[lab]).cells if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", [])]
-    return compile(cells[0].source, f"<imports of lab {lab}>", "exec")
+def notebooks(lab: str) -> tuple:
+    """(solution, student), as the build makes them from the source."""
+    solution = build.solution_notebook(build.load(LABS[lab]), "")
+    return solution, build.student_notebook(solution)
 
 
 def namespace(lab: str, *codes: str) -> dict:
+    """The names after the lab's import cell (its first code cell after the setup) and then these codes."""
+    code_cells = [cell for cell in notebooks(lab)[0].cells if cell.cell_type == "code"]
     names = {"__name__": "__main__"}
-    for code in (import_cell(lab), *codes):
+    for code in (code_cells[1].source, *codes):
         exec(code, names)
     return names
 
 
-def exercise_cells(lab: str, folder: str) -> list[str]:
-    notebook = nbformat.read(ROOT / folder / f"{LABS[lab].stem}.ipynb", as_version=4)
-    return [cell.source for cell in notebook.cells if re.fullmatch(r"exercise-\d+-\d+", cell.id) and cell.cell_type == "code"]
+def exercise_cells(notebook) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code" and "exercise" in cell.metadata]
 
 
 @functools.cache
 def solved(lab: str) -> dict:
-    return namespace(lab, *exercise_cells(lab, "labs_solutions"))
+    return namespace(lab, *exercise_cells(notebooks(lab)[0]))
 
 
 @functools.cache
 def untouched(lab: str) -> dict:
-    return namespace(lab, *exercise_cells(lab, "notebooks"))
+    return namespace(lab, *exercise_cells(notebooks(lab)[1]))
 
 
 def run(id: str, names: dict, seed: int = 0) -> engine.Result:

@@ -321,7 +321,7 @@ def _unpack_cifar10(archive: Path) -> dict[str, np.ndarray]:
     """The four arrays in CIFAR-10's archive. Its hash must have been checked: a pickle can run any code."""
     parts = {}
     with tarfile.open(archive) as tar, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the pickles' age
+        warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn of pickles this old
         for member in tar:
             name = Path(member.name).name
             if name.startswith("data_batch_") or name == "test_batch":
@@ -457,8 +457,8 @@ def _fetch_once(url: str, part: Path) -> None:
             while chunk := response.read1(1 << 16):
                 file.write(chunk)
                 bar.update(len(chunk))
-    if total is not None and part.stat().st_size < total:
-        raise http.client.IncompleteRead(b"", total - part.stat().st_size)
+    if total is not None and (size := part.stat().st_size) < total:
+        raise ConnectionError(f"{total - size:,} bytes are missing")
 
 
 # ----------------------------------------------------------------------------------------------- the stand-in

@@ -131,7 +131,7 @@ class FastNet(nn.Module):
         Returns:
             the network itself.
         """
-        patches = nn.functional.unfold(images.float(), kernel_size=2)  # (N, 12, 31·31), each column a patch
+        patches = nn.functional.unfold(images.float().cpu(), kernel_size=2)  # (N, 12, 31·31), each column a patch
         patches = patches.transpose(1, 2).reshape(-1, 12)
         variances, directions = torch.linalg.eigh(patches.T @ patches / len(patches))  # columns of `directions`
         filters = (directions / (variances + eps).sqrt()).T.reshape(12, 3, 2, 2)

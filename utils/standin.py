@@ -61,8 +61,8 @@ def picture(name: str, rng: random.Random) -> np.ndarray:
     clutter(canvas, rng.randint(0, 4))
     canvas.put_object()
     draw(canvas)
-    if rng.random() < 0.6:
-        clutter(canvas, rng.randint(1, 3), small=True)
+    if rng.random() < 0.7:
+        clutter(canvas, rng.randint(1, 4), small=True)
     return canvas.finish()
 
 
@@ -125,14 +125,14 @@ class Canvas:
     def finish(self) -> np.ndarray:
         """Average down, then light, contrast, haze and noise as of a camera."""
         rng = self.rng
-        image = self.image.filter(ImageFilter.BoxBlur(rng.uniform(0.5, 3))) if rng.random() < 0.3 else self.image
+        image = self.image.filter(ImageFilter.BoxBlur(rng.uniform(1, 6))) if rng.random() < 0.5 else self.image
         x = np.asarray(image.reduce(ZOOM), dtype=np.float32)
         noise = np.random.default_rng(rng.getrandbits(64))
         rise = np.linspace(-1, 1, SIZE, dtype=np.float32)
         light = 1 + rng.uniform(-0.3, 0.3) * rise[:, None, None] + rng.uniform(-0.3, 0.3) * rise[None, :, None]
         tint = noise.uniform(0.85, 1.15, 3).astype(np.float32)
-        x = (x - 120) * rng.uniform(0.35, 1.05) * light * tint + 120 + rng.uniform(-35, 35)
-        x += noise.standard_normal((SIZE, SIZE, 3), dtype=np.float32) * rng.uniform(2, 12)
+        x = (x - 120) * rng.uniform(0.4, 1.05) * light * tint + 120 + rng.uniform(-35, 35)
+        x += noise.standard_normal((SIZE, SIZE, 3), dtype=np.float32) * rng.uniform(2, 14)
         return np.clip(x, 0, 255).astype(np.uint8)
 
 
@@ -249,7 +249,7 @@ def clutter(c: Canvas, count: int, small: bool = False) -> None:
     rng = c.rng
     c.put(0, 0, 1, 1, 0, 0)
     for _ in range(count):
-        x, y, r = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.08, 0.28 if small else 0.45)
+        x, y, r = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.08, 0.34 if small else 0.45)
         kind, colour = rng.randrange(3), paint(rng)
         if kind == 0:
             c.ellipse(colour, x, y, r, r * rng.uniform(0.3, 1), rng.uniform(0, 3))
@@ -293,8 +293,8 @@ def automobile(c: Canvas) -> None:
     rng = c.rng
     body, glass = paint(rng), about(rng, 0.57, 0.2, rng.choice((0.2, 0.6)))
     if rng.random() < 0.65:  # from the side
-        roof, hood = rng.uniform(-0.5, -0.3), rng.uniform(0.3, 0.55)
-        back = rng.choice((-0.85, -0.6))
+        roof, hood = rng.uniform(-0.65, -0.3), rng.uniform(0.3, 0.55)
+        back = rng.choice((-0.95, -0.85, -0.6))
         c.polygon(body, (back, -0.05), (back + 0.25, roof), (0.2, roof), (hood, -0.05))
         c.polygon(glass, (back + 0.12, -0.07), (back + 0.28, roof + 0.07), (0.17, roof + 0.07), (hood - 0.1, -0.07))
         c.line(body, 0.06, (-0.15, roof), (-0.15, 0))
@@ -318,7 +318,7 @@ def truck(c: Canvas) -> None:
     rng = c.rng
     cab, load, glass = paint(rng), paint(rng), about(rng, 0.57, 0.2, rng.choice((0.2, 0.6)))
     if rng.random() < 0.65:  # from the side
-        top, low = rng.uniform(-0.75, -0.3), rng.random() < 0.25
+        top, low = rng.uniform(-0.75, -0.3), rng.random() < 0.35
         c.box((40, 40, 42), -1, 0.25, 0.9, 0.38)
         c.box(load, -1, 0.0 if low else top, 0.35, 0.28)
         nose = rng.choice((0.0, 0.25))
@@ -439,13 +439,13 @@ def cat(c: Canvas) -> None:
     coat = fur(rng)
     stripe = shade(coat, 0.55)
     if rng.random() < 0.45:
-        face(c, coat, ((0.1, -0.4), (0.55, -1.15), (0.72, 0.05), (0.3, 0.0)), rng.uniform(0.2, 0.3))
-        for side in (-1, 1):
+        face(c, coat, ((0.1, -0.4), (0.55, -1.15), (0.72, 0.05), (0.3, 0.0)), rng.uniform(0.22, 0.35))
+        for side in (-1, 1) if rng.random() < 0.5 else ():
             c.line((230, 230, 230), 0.02, (side * 0.2, 0.35), (side * 0.8, 0.25))
         return
     c.line(coat, 0.11, (-0.7, 0), (-0.95, -0.3 + rng.gauss(0, 0.2)), (-0.85, -0.75 + rng.gauss(0, 0.2)))
     body(c, coat, rng.uniform(0.35, 0.5), 0.22, 0.13, 0.65, -0.25, 0.15)
-    for x in (-0.5, -0.25, 0.0, 0.25) if rng.random() < 0.5 else ():
+    for x in (-0.5, -0.25, 0.0, 0.25) if rng.random() < 0.3 else ():
         c.line(stripe, 0.06, (x, -0.15), (x + 0.05, 0.12))
     for x in (0.55, 0.85):
         c.polygon(stripe, (x - 0.14, -0.4), (x, -0.78), (x + 0.14, -0.4))
@@ -458,10 +458,10 @@ def dog(c: Canvas) -> None:
     rng = c.rng
     coat = fur(rng)
     dark = shade(coat, 0.55)
-    floppy = rng.random() < 0.7
+    floppy = rng.random() < 0.5
     if rng.random() < 0.45:
-        ears = ((0.3, -0.5), (0.75, -0.5), (1.0, 0.4), (0.6, 0.3)) if floppy else ((0.1, -0.4), (0.6, -1.0), (0.7, 0.0))
-        face(c, coat, ears, rng.uniform(0.28, 0.42))
+        hanging, upright = ((0.3, -0.5), (0.75, -0.5), (1.0, 0.4), (0.6, 0.3)), ((0.1, -0.4), (0.55, -1.1), (0.72, 0), (0.3, 0))
+        face(c, coat, hanging if floppy else upright, rng.uniform(0.25, 0.4))
         if floppy and rng.random() < 0.6:
             c.ellipse((220, 90, 110), 0, 0.62, 0.1, 0.18)
         return
@@ -481,14 +481,15 @@ def dog(c: Canvas) -> None:
 
 def deer(c: Canvas) -> None:
     rng = c.rng
-    coat = about(rng, 0.07, 0.5, rng.uniform(0.35, 0.75), 0.08)
+    coat = about(rng, 0.07, 0.5, rng.uniform(0.25, 0.8), 0.1)
     antler = about(rng, 0.09, 0.3, rng.choice((0.3, 0.75)), 0)
     c.ellipse((235, 230, 220), -0.72, -0.02, 0.1, 0.14)
     x, y = rng.uniform(0.6, 0.75), rng.uniform(-0.7, -0.5)
-    body(c, coat, rng.uniform(0.6, 0.75), 0.2, 0.08, x, y, 0.09)
+    leg, thick, width, neck = rng.uniform(0.55, 0.75), rng.uniform(0.18, 0.25), rng.uniform(0.07, 0.1), rng.uniform(0.08, 0.13)
+    body(c, coat, leg, thick, width, x, y, neck)
     for lean in (-0.12, 0.12):
         c.ellipse(coat, x - 0.12 + lean, y - 0.16, 0.06, 0.15, lean * 4 - 0.4)
-        if rng.random() < 0.55:
+        if rng.random() < 0.4:
             tip = (x + lean * 2.5 - 0.1, y - 0.55)
             c.line(antler, 0.05, (x + lean / 2, y - 0.1), (x + lean * 1.2 - 0.1, y - 0.35), tip)
             c.line(antler, 0.05, (x + lean - 0.05, y - 0.3), (x + lean + 0.2, y - 0.5))
@@ -504,7 +505,7 @@ def horse(c: Canvas) -> None:
     mane = shade(coat, rng.choice((0.35, 0.5, 1.5)))
     x, y = rng.uniform(0.65, 0.85), rng.uniform(-0.65, -0.4)
     c.line(mane, 0.14, (-0.7, -0.1), (-0.92, 0.15), (-0.9 + rng.gauss(0, 0.08), 0.55))
-    body(c, coat, rng.uniform(0.5, 0.7), 0.28, 0.11, x, y, 0.16)
+    body(c, coat, rng.uniform(0.5, 0.7), rng.uniform(0.2, 0.28), rng.uniform(0.08, 0.12), x, y, rng.uniform(0.1, 0.16))
     c.line(mane, 0.13, (x - 0.08, y - 0.15), (x - 0.28, y + 0.1), (0.2, -0.22))
     c.ellipse(coat, x + 0.14, y + 0.06, 0.33, 0.14, 0.75)
     c.polygon(coat, (x - 0.12, y - 0.1), (x - 0.04, y - 0.33), (x + 0.08, y - 0.1))

@@ -272,6 +272,7 @@ MISTAKES = {
         (_difference("(f(x) - f(x - step)) / eps"), "backward difference"),
         (_difference("(f(x + step) - f(x - step)) / eps"), "2ε long"),
         (_difference("(f(x - step) - f(x + step)) / (2 * eps)"), "The sign is wrong"),
+        ("def central_difference(f, x, eps):\n    x = x.clone()\n    flat, grad = x.view(-1), torch.zeros(x.numel(), dtype=x.dtype)\n    for i in range(len(flat)):\n        flat[i] += eps\n        up = f(x)\n        flat[i] -= 2 * eps\n        grad[i] = (up - f(x)) / (2 * eps)\n        flat[i] += eps\n    return grad.reshape(x.shape)", "is not contiguous"),
         ("def central_difference(f, x, eps):\n    return ((f(x + eps) - f(x - eps)) / (2 * eps)).expand(x.shape)", "all elements at once"),
         ("def central_difference(f, x, eps):\n    x = x.clone().requires_grad_()\n    return torch.autograd.grad(f(x), x)[0]", "exact derivative"),
         (_difference("(f(x + step) - f(x - step)) / (2 * eps); x = x - step"), "Put each back"),

@@ -278,9 +278,11 @@ class Student:
         self._namespace = namespace
 
     def __getattr__(self, name: str):
-        value = self._namespace.get(name)
+        if name not in self._namespace:
+            raise NotAttempted(f"`{name}` is not defined: run the exercise's cell first.")
+        value = self._namespace[name]
         if value is None or value is ...:
-            raise NotAttempted(f"`{name}` is not defined yet.")
+            raise NotAttempted(f"`{name}` has no value yet.")
         if isinstance(value, (type, types.FunctionType)) and (value.__module__ or "").startswith("utils."):
             raise NotAttempted(f"`{name}` is the course's own, not yours.")
         return value

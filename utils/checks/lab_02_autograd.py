@@ -242,6 +242,7 @@ class CentralDifference:
     """Finite differences."""
 
     errors = {
+        "view size is not compatible": "This x is not contiguous, so `x.view(-1)` cannot be. Build moved copies of x, or make a flat copy with `x.reshape(-1).clone()` and bring it back to x's shape for f.",
         "must be Tensor, not float": "`f` returns one number per call; put the slopes into a tensor of x's shape (`torch.stack` takes tensors, `torch.tensor` numbers).",
     }
 

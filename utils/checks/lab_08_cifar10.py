@@ -1,0 +1,593 @@
+"""Checks of lab 08, CIFAR-10. Oracle: torch's own layers, and the same training step written out below."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from . import exercise
+
+
+@exercise("08.1", points=2, needs=["channel_statistics"])
+class ChannelStatistics:
+    """Mean and standard deviation of each channel."""
+
+    errors = {
+        "could not infer output dtype": "Bytes have no mean: turn the images into floats first (images.float() / 255).",
+        "std and var only support": "Bytes have no standard deviation: turn the images into floats first (images.float() / 255).",
+    }
+
+    def inputs(rng):
+        colour = torch.tensor([250.0, 170.0, 90.0]).view(1, 3, 1, 1)
+        yield {"images": (rng.rand(24, 3, 16, 16) * rng.rand(24, 1, 1, 1) * colour).to(torch.uint8)}
+        yield {"images": (rng.rand(12, 16, 16, 3) * 255).to(torch.uint8).permute(0, 3, 1, 2)}  # channels_last
+        yield {"images": (rng.rand(40, 1, 14, 10) * 90).to(torch.uint8)}  # grey images, not square
+
+    def probe(student, images):
+        return {"answer": student.channel_statistics(images)}
+
+    def judge(case, images, answer):
+        case.that(isinstance(answer, list) and len(answer) == 2, "The function must return two tensors: `return mean, std`.")
+        mean, std = answer
+        x = images.double() / 255
+        case.close(mean, x.mean((0, 2, 3)).float(), what="mean", rtol=1e-3, mistakes={
+            "mean is in units of 0 … 255: divide the bytes by 255 first.": 255 * x.mean((0, 2, 3)).float(),
+            "mean is one number for all channels; each channel has its own: dim=(0, 2, 3).": x.mean().float(),
+            "mean has one number a pixel: average over rows and columns too, dim=(0, 2, 3).": x.mean(0).float(),
+            "mean has one row an image: average over the images too, dim=(0, 2, 3).": x.mean((2, 3)).float(),
+            "mean has shape (1, C, 1, 1): leave keepdim out, one number a channel.": x.mean((0, 2, 3), keepdim=True).float(),
+        })
+        case.close(std, x.std((0, 2, 3), correction=0).float(), what="std", rtol=1e-3, mistakes={
+            "std is in units of 0 … 255: divide the bytes by 255 first.": 255 * x.std((0, 2, 3), correction=0).float(),
+            "This is the variance; the standard deviation is its square root.": x.var((0, 2, 3), correction=0).float(),
+            "This is the mean of the images' own standard deviations. It misses how the images differ from each other: "
+            "one std over dim=(0, 2, 3).": [x.std((2, 3)).mean(0).float(), x.std((2, 3), correction=0).mean(0).float()],
+            "std is one number for all channels; each channel has its own: dim=(0, 2, 3).": x.std().float(),
+        })
+
+
+def _sizes(settings, divide=lambda a, s: a // s, plus=1, pads=2):
+    return [divide(size + pads * padding - kernel, stride) + plus for size, kernel, stride, padding in settings]
+
+
+@exercise("08.2", points=1, needs=["output_size"])
+class OutputSize:
+    """The size formula."""
+
+    def inputs(rng):
+        yield {"settings": [[32, 3, 1, 1], [32, 5, 1, 0], [32, 2, 2, 0], [31, 2, 2, 0], [32, 7, 3, 2]]}
+        yield {"settings": [[rng.integer(9, 40), rng.integer(1, 9), rng.integer(1, 5), rng.integer(0, 4)] for _ in range(12)]}
+        yield {"settings": [[4, 4, 1, 0], [4, 4, 3, 0]], "_case": "the kernel covers the whole image"}
+
+    def probe(student, settings):
+        sizes = [student.output_size(size, kernel, stride, padding) for size, kernel, stride, padding in settings]
+        return {"sizes": sizes, "default": student.output_size(settings[0][0], settings[0][1])}
+
+    def judge(case, settings, sizes, default):
+        want = [F.conv2d(torch.zeros(1, 1, n, n), torch.zeros(1, 1, k, k), stride=s, padding=p).shape[-1] for n, k, s, p in settings]
+        case.equal(sizes, want, what=f"The list of sizes for (size, kernel, stride, padding) = {settings}", mistakes={
+            "The + 1 is missing: a kernel as large as the image still has one place to stand.": _sizes(settings, plus=0),
+            "The padding is on both sides: it counts twice.": _sizes(settings, pads=1),
+            "The padding is not counted: it makes the image larger, on both sides.": _sizes(settings, pads=0),
+            "A kernel that does not fit any more is left out, so round down: // in place of /.": _sizes(settings, lambda a, s: a / s),
+            "Rounded up; a kernel that would stick out is left out, so round down: //.":
+                [_sizes(settings, lambda a, s: -(-a // s)), _sizes(settings, lambda a, s: round(a / s))],
+            "The stride is not used: it divides the number of steps.": _sizes(settings, lambda a, s: a),
+        })
+        case.that(all(isinstance(size, int) for size in sizes), "A size is a whole number, an int: divide with // .")
+        case.equal(default, settings[0][0] - settings[0][1] + 1, what="output_size(size, kernel), with stride 1 and padding 0,")
+
+
+@exercise("08.3", points=3, needs=["Net"], reference="utils.models:SmallCNN")
+class OwnNetwork:
+    """A network of your own."""
+
+    errors = {
+        "mat1 and mat2 shapes cannot be multiplied": "The linear layer expects another number of inputs than arrive: channels · height · width after the last "
+        "pooling. And flatten from dimension 1 on (x.flatten(1)), so that the batch stays.",
+        "to have 3 channels": "A convolution's first number must be the channels that arrive: 3 for the image, then what the layer before gives.",
+        "Given groups=1, weight of size": "A convolution's first number must be the channels that arrive: 3 for the image, then what the layer before gives.",
+        "unexpected keyword argument": "`Net(num_classes)` must work: __init__(self, num_classes=10).",
+        "positional argument": "`Net(num_classes)` must work: __init__(self, num_classes=10).",
+        "__init__() call": "super().__init__() must come first in __init__: it sets up the list of parameters.",
+        "Expected more than 1 value per channel": "A batch norm got one value a channel, too few to normalize: pool less before it, or leave that norm out.",
+    }
+
+    def inputs(rng):
+        yield {"x": rng.randn(6, 3, 32, 32), "num_classes": 10}
+        yield {"x": rng.randn(5, 3, 32, 32), "num_classes": 4}
+
+    def probe(student, x, num_classes):
+        net = student.Net(num_classes)
+        net.train()
+        logits = net(x)
+        if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
+            return {"logits": logits, "count": 0, "unreached": [], "batch": None, "alone": [], "twice": None, "none": None}
+        direction = torch.linspace(-1, 2, logits.numel()).reshape(logits.shape)
+        if logits.requires_grad:
+            (logits * direction).sum().backward()
+        unreached = [name for name, p in net.named_parameters() if p.requires_grad and p.grad is None]
+        count = sum(p.numel() for p in net.parameters())
+        net.eval()
+        with torch.no_grad():
+            alone = [net(image[None]) for image in x]
+            return {"logits": logits, "count": count, "unreached": unreached, "batch": net(x), "alone": alone,
+                    "twice": net(2 * x), "none": net(0 * x)}
+
+    def judge(case, x, num_classes, logits, count, unreached, batch, alone, twice, none):
+        case.that(logits is not None, "forward returns None: is a `return` missing?")
+        case.that(isinstance(logits, torch.Tensor), "forward must return one tensor, the logits.")
+        case.that(logits.ndim == 2, f"The logits have shape {tuple(logits.shape)}; wanted (batch, classes) = {(len(x), num_classes)}. Flatten before the last linear layer.")
+        case.that(logits.shape[1] == num_classes or logits.shape[1] != 10,
+                  f"Net({num_classes}) still gives 10 logits: use num_classes in the last layer.")
+        case.that(logits.shape == (len(x), num_classes), f"The logits have shape {tuple(logits.shape)}; wanted {(len(x), num_classes)}.")
+        case.that(count > 0, "The network has no parameters: assign the layers to self (self.conv = …), in an nn.Sequential or nn.ModuleList where there are many.")
+        case.that(count <= 500_000, f"The network has {count:,} parameters; at most 500,000 are allowed. The first linear layer is usually the large one: pool more before it.")
+        case.that(all(isinstance(a, torch.Tensor) and a.shape == (1, num_classes) for a in alone),
+                  "For a batch of one image the result is not (1, classes): squeeze() and view() take away the batch's dimension too. x.flatten(1) keeps it.")
+        case.that(batch.isfinite().all(), "Some logits are not finite numbers.")
+        probabilities = bool((batch >= 0).all() and torch.allclose(batch.sum(1), torch.ones(len(x)), atol=1e-4))
+        case.that(not probabilities, "Each row is positive and sums to 1: there is a softmax at the end. Return the logits; nn.CrossEntropyLoss applies the softmax itself.")
+        case.that((batch - batch[:1]).abs().max() > 1e-7, "All images get the same logits: the input does not reach the output.")
+        case.close(torch.cat(alone), batch, what="In evaluation mode, the logits of each image alone", rtol=1e-3, atol=1e-4, mistakes={})
+        bend = (twice - 2 * batch + none).abs().max()
+        case.that(bend > 1e-4 * batch.abs().max(), "The network is a straight-line function of its input: without a nonlinearity (ReLU …) between them, all layers are one linear layer.")
+        case.that(not unreached, f"No gradient reaches {', '.join(unreached[:3])}: the layer is made in __init__ but not used in forward (or its result is thrown away).")
+        case.that(logits.min() < 0, "No logit is below 0: there is a ReLU after the last layer. Logits may have either sign.")
+
+
+@exercise("08.4", points=2, needs=["first_conv", "first_norm", "last_conv", "classifier", "total_two", "total_ten"])
+class CountParameters:
+    """The parameters of the seven convolutions, by hand."""
+
+    def inputs(rng):
+        yield {}
+
+    def probe(student):
+        names = ("first_conv", "first_norm", "last_conv", "classifier", "total_two", "total_ten")
+        return {name: getattr(student, name) for name in names}
+
+    def judge(case, first_conv, first_norm, last_conv, classifier, total_two, total_ten):
+        case.equal(first_conv, 8 * (3 * 9 + 1), what="first_conv", mistakes={
+            "first_conv: each of the 8 filters has a bias too.": 8 * 3 * 9,
+            "first_conv: a filter looks at all 3 input channels, so it has 3 · 3 · 3 weights.": [8 * 9, 8 * 9 + 8, 8 * (9 + 1)],
+            "first_conv: one bias a filter, that is 8 in all, not one.": 8 * 3 * 9 + 1,
+            "first_conv: the size of the image does not matter; the same filter is used everywhere.": [8 * 32 * 32, 8 * 3 * 32 * 32],
+        })
+        case.equal(first_norm, 16, what="first_norm", mistakes={
+            "first_norm: running mean and variance are buffers, not parameters; no gradient changes them.": 32,
+            "first_norm: a scale and a shift for each channel, so two numbers a channel.": [8, 2],
+        })
+        case.equal(last_conv, 128 * (128 * 9 + 1), what="last_conv", mistakes={
+            "last_conv: each of the 128 filters has a bias too.": 128 * 128 * 9,
+            "last_conv: a filter looks at all 128 input channels.": [128 * 9, 128 * 10],
+            "last_conv: 32 channels go into the *fifth* convolution; the sixth gets 128.": [128 * (32 * 9 + 1), 128 * 32 * 9],
+        })
+        case.equal(classifier, 2 * (128 + 1), what="classifier", mistakes={
+            "classifier: the two classes have a bias each.": 256,
+            "classifier: its kernel is 1 × 1, one weight a channel, not nine.": [2 * 128 * 9, 2 * (128 * 9 + 1)],
+            "classifier: this one is for two classes.": 10 * 129,
+            "classifier: it is a convolution, applied at each of the 4 × 4 places with the same weights.": [2 * (128 * 16 + 1), 2 * 128 * 16],
+        })
+        case.equal(total_two, 197_898, what="total_two", mistakes={
+            "total_two: the six batch norms are missing.": 197_898 - 672,
+            "total_two: with buffers of the batch norms counted; they are no parameters.": [197_898 + 672, 197_898 + 678],
+            "total_two: no biases counted.": [197_898 - 338, 197_898 - 336],
+            "total_two: the 1 × 1 convolution is missing.": 197_898 - 258,
+        })
+        case.equal(total_ten, 198_930, what="total_ten", mistakes={
+            "total_ten: only the last layer changes, but it does change.": 197_898,
+            "total_ten: each new class brings a bias besides its 128 weights.": [197_898 + 8 * 128],
+            "total_ten: eight classes are new, not ten.": 197_898 + 10 * 129,
+        })
+
+
+@exercise("08.5", points=1, needs=["accuracy"], reference="utils.training:accuracy")
+class Accuracy:
+    """Accuracy of a batch."""
+
+    errors = {
+        "must match the size": "argmax(dim=0) goes down the columns. The dim given is the one that disappears; the classes are dim=1.",
+        "only one element tensors can be converted": "float() or .item() needs a single number: average over the batch first.",
+        "a Tensor with": "float() or .item() needs a single number: average over the batch first.",
+    }
+
+    def inputs(rng):
+        y = torch.tensor([0, 2, 1, 1, 3, 0, 2])
+        logits = rng.randn(7, 5)
+        logits[torch.arange(4), y[:4]] += 9  # right
+        logits[torch.arange(4, 7), (y[4:] + 1) % 5] += 9  # wrong
+        yield {"logits": logits, "y": y}
+        yield {"logits": rng.randn(3, 40).t() - 20, "y": rng.randint(0, 3, (40,))}  # all negative
+        yield {"logits": torch.tensor([[0.1, 0.3]]), "y": torch.tensor([1])}
+
+    def probe(student, logits, y):
+        return {"got": student.accuracy(logits, y)}
+
+    def judge(case, logits, y, got):
+        hits = (logits.argmax(1) == y).double()
+        case.that(not isinstance(got, torch.Tensor), "The answer is a tensor; asked for is a Python number: .item().")
+        case.that(isinstance(got, (int, float)) and not isinstance(got, bool), "The answer must be a Python number.")
+        p = logits.softmax(1)
+        case.close(torch.tensor(float(got)), hits.mean().float(), what="accuracy(logits, y)", mistakes={
+            "This is the number of right answers; divide by how many there are.": hits.sum().float(),
+            "This is in percent; asked for is a fraction from 0 to 1.": 100 * hits.mean().float(),
+            "This is the share of *wrong* answers.": 1 - hits.mean().float(),
+            "This is the mean probability of the right class; accuracy asks only which logit is largest.": p[torch.arange(len(y)), y].mean(),
+            "This divides by the number of classes, not of images.": hits.sum().float() / logits.shape[1],
+        })
+
+
+def _tiny(state) -> nn.Module:
+    """The network that the probes of 08.6 and 08.7 build."""
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
+    model.load_state_dict(state)
+    return model
+
+
+def _state(rng) -> dict:
+    """Weights for it, and running averages that differ from any batch's."""
+    shapes = {"0.weight": (8, 6), "0.bias": (8,), "1.weight": (8,), "1.bias": (8,), "3.weight": (3, 8), "3.bias": (3,)}
+    state = {name: rng.randn(*shape, dtype=torch.float64) for name, shape in shapes.items()}
+    return state | {
+        "1.running_mean": rng.randn(8, dtype=torch.float64),
+        "1.running_var": rng.rand(8, dtype=torch.float64) + 0.5,
+        "1.num_batches_tracked": torch.tensor(3),
+    }
+
+
+def _batches(rng, sizes) -> list:
+    return [(rng.randn(size, 6, dtype=torch.float64), rng.randint(0, 3, (size,))) for size in sizes]
+
+
+def _flat(state) -> torch.Tensor:
+    """All floating-point entries of a state dict as one vector."""
+    return torch.cat([v.double().flatten() for _, v in sorted(state.items()) if isinstance(v, torch.Tensor) and v.is_floating_point()])
+
+
+def _train(state, batches, rate, scheduled, mode=True, zero="before", step=True, schedule="batch", grads=True):
+    """Train as asked, or with one of the bugs. Returns (losses, the parameters and buffers as a vector)."""
+    model = _tiny(state).train(mode)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
+    losses = []
+    for x, y in batches:
+        loss = F.cross_entropy(model(x), y)
+        if zero == "before":
+            optimizer.zero_grad()
+        if grads:
+            loss.backward()
+        if zero == "after backward":
+            optimizer.zero_grad()
+        if step:
+            optimizer.step()
+        if scheduled and schedule == "batch":
+            scheduler.step()
+        losses.append(loss.item())
+    return torch.tensor(losses, dtype=torch.float64), _flat(model.state_dict())
+
+
+@exercise("08.6", points=3, needs=["train"], reference="utils.training:train")
+class Train:
+    """One epoch of training."""
+
+    errors = {
+        "takes 4 positional arguments": "`train(model, batches, loss_fn, optimizer, scheduler)` must work: keep the five arguments of the stub.",
+        "'NoneType' object has no attribute 'step'": "The scheduler may be None: step it only `if scheduler is not None`.",
+        "grad can be implicitly created only for scalar outputs": "backward() starts from one number: the loss, not the logits.",
+        "not iterable": "`for x, y in batches` gives the pairs; batches itself may be any collection of them.",
+    }
+
+    def inputs(rng):
+        yield {"state": _state(rng), "batches": _batches(rng, (8, 8, 3)), "rate": 0.05, "scheduled": False}
+        yield {"state": _state(rng), "batches": _batches(rng, (8, 8, 8, 5)), "rate": 0.1, "scheduled": True, "_case": "with a scheduler"}
+        yield {"state": _state(rng), "batches": _batches(rng, (4,)), "rate": 0.1, "scheduled": False, "_case": "one batch"}
+
+    def probe(student, state, batches, rate, scheduled):
+        from torch import nn
+
+        model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
+        model.load_state_dict(state)
+        model.eval()  # as the last validation may have left it
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+        arguments = [model, batches, nn.CrossEntropyLoss(), optimizer]
+        if scheduled:
+            arguments.append(torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step))
+        loss = student.train(*arguments)
+        return {"loss": loss, "after": dict(model.state_dict())}
+
+    def judge(case, state, batches, rate, scheduled, loss, after):
+        setting = (state, batches, rate, scheduled)
+        losses, want = _train(*setting)
+        sizes = torch.tensor([float(len(y)) for _, y in batches], dtype=torch.float64)
+        names = {
+            "The network did not change: optimizer.step() is missing, or it found no gradient (no backward(), or zero_grad() between backward() and step()).":
+                [_train(*setting, step=False)[1], _train(*setting, zero="after backward")[1], _train(*setting, grads=False)[1], _flat(state)],
+            "The gradients of earlier batches are still in .grad: call optimizer.zero_grad() before each backward().": _train(*setting, zero="never")[1],
+            "The model was not in training mode: its batch norm used and kept the running averages. Call model.train() first.": _train(*setting, mode=False)[1],
+        }
+        if scheduled:
+            names["The learning rate never changed: step the scheduler after every batch."] = _train(*setting, schedule="never")[1]
+        case.close(_flat(after), want, what="After one epoch, the vector of all parameters and running averages", rtol=1e-6, atol=1e-8, mistakes=names)
+        case.that(loss is not None, "The network is trained, but train returns None: return the mean loss.")
+        case.that(not isinstance(loss, torch.Tensor), "The loss comes back as a tensor. Add up loss.item(): a tensor keeps the graph of its batch in memory.")
+        case.that(isinstance(loss, (int, float)), "train must return a number, the mean loss.")
+        case.close(torch.tensor(float(loss), dtype=torch.float64), (losses * sizes).sum() / sizes.sum(), what="The mean loss", rtol=1e-6, mistakes={
+            "You averaged the batch means; the last batch is shorter, so its images count too much. Add up loss · images, then divide by all images.": losses.mean(),
+            "This is the sum of the batches' losses; asked for is the mean over the images.": losses.sum(),
+            "This is the loss of the last batch only.": losses[-1],
+            "The batches' mean losses are divided by the number of images. Multiply each by its number of images first.": losses.sum() / sizes.sum(),
+            "The sum over the images is divided by the number of batches; divide by the number of images.": (losses * sizes).sum() / len(sizes),
+        })
+
+
+@exercise("08.7", points=3, needs=["validate"], reference="utils.training:validate")
+class Validate:
+    """Loss and accuracy over a whole set."""
+
+    errors = {
+        "not iterable": "`for x, y in batches` gives the pairs; batches itself may be any collection of them.",
+    }
+
+    def inputs(rng):
+        yield {"state": _state(rng), "batches": _batches(rng, (8, 8, 3)), "training": True}
+        yield {"state": _state(rng), "batches": _batches(rng, (6, 2)), "training": False, "_case": "the model is in evaluation mode already"}
+        yield {"state": _state(rng), "batches": _batches(rng, (4, 4, 4, 1)), "training": True, "_case": "the last batch is a single image"}
+
+    def probe(student, state, batches, training):
+        from torch import nn
+
+        model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
+        model.load_state_dict(state)
+        model.train(training)
+        graphs = []
+
+        def loss_fn(logits, y):
+            graphs.append(logits.requires_grad)
+            return nn.functional.cross_entropy(logits, y)
+
+        answer = student.validate(model, batches, loss_fn)
+        return {"answer": answer, "graphs": graphs, "after": dict(model.state_dict()), "mode": model.training, "modes": [m.training for m in model.modules()]}
+
+    def judge(case, state, batches, training, answer, graphs, after, mode, modes):
+        case.that(isinstance(answer, list) and len(answer) == 2, "validate must return two numbers: `return loss, accuracy`.")
+        case.that(not any(isinstance(value, torch.Tensor) for value in answer), "Return Python numbers, not tensors: .item().")
+        case.that(all(isinstance(value, (int, float)) for value in answer), "validate must return two numbers: `return loss, accuracy`.")
+        sizes = torch.tensor([float(len(y)) for _, y in batches], dtype=torch.float64)
+
+        def measured(train_mode):
+            model = _tiny(state).train(train_mode)
+            with torch.no_grad():
+                logits = [model(x) for x, _ in batches]
+            losses = torch.stack([F.cross_entropy(z, y) for z, (_, y) in zip(logits, batches)])
+            hits = torch.stack([(z.argmax(1) == y).double().sum() for z, (_, y) in zip(logits, batches)])
+            return losses, hits
+
+        losses, hits = measured(False)
+        mean_loss, share = (losses * sizes).sum() / sizes.sum(), hits.sum() / sizes.sum()
+        wrong_loss = {
+            "You averaged the batch means; the last batch is shorter, so its images count too much. Add up loss · images, then divide by all images.": losses.mean(),
+            "The batches' mean losses are divided by the number of images. Multiply each by its number of images first.": losses.sum() / sizes.sum(),
+            "The loss is the sum over the batches; asked for is the mean over the images.": losses.sum(),
+            "The two numbers are the wrong way round: (loss, accuracy).": share,
+        }
+        if min(sizes) > 1:  # else a batch norm in training mode raises an error
+            wild, lucky = measured(True)
+            wrong_loss["The model was in training mode: its batch norm used the batch's own averages. Call model.eval() first."] = \
+                [(wild * sizes).sum() / sizes.sum(), wild.mean()]
+        got_loss, got_share = (torch.tensor(float(value), dtype=torch.float64) for value in answer)
+        case.close(got_loss, mean_loss, what="The loss", rtol=1e-6, mistakes=wrong_loss)
+        case.close(got_share, share, what="The accuracy", rtol=1e-6, mistakes={
+            "The accuracy is the mean of the batches' accuracies; the last batch is shorter. Count the right answers, then divide by all images.": (hits / sizes).mean(),
+            "This is the number of right answers; divide it by the number of images.": hits.sum(),
+            "The accuracy is in percent; asked for is a fraction from 0 to 1.": 100 * share,
+            "The number of right answers is divided by the number of batches, not of images.": hits.sum() / len(sizes),
+        })
+        case.close(_flat(after), _flat(state), what="The vector of parameters and running averages", mistakes={})
+        case.that(not any(graphs), "The result is right, but torch recorded a graph for each batch: compute under torch.no_grad().")
+        left = "evaluation" if training else "training"
+        case.that(mode == training and set(modes) == {training},
+                  f"The model comes back in {left} mode. Remember model.training before eval(), and set it again at the end: whoever called you may go on training.")
+
+
+@exercise("08.8", points=2, needs=["save_model", "load_model"])
+class SaveAndLoad:
+    """Save and load the weights."""
+
+    errors = {
+        "Weights only load failed": "The file holds more than tensors (the whole model object?), and torch.load refuses to run its code. Save model.state_dict().",
+        "Missing key(s) in state_dict": "The file does not hold all entries of model.state_dict(): with parameters alone, the batch norm's running averages are missing.",
+        "Expected state_dict to be dict-like": "load_state_dict wants the dictionary that torch.load returns.",
+    }
+
+    def inputs(rng):
+        yield {"state": _state(rng), "x": rng.randn(5, 6, dtype=torch.float64), "written": "by you"}
+        yield {"state": _state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "by the course", "_case": "a file that the course wrote"}
+        yield {"state": _state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "by a stranger", "_case": "a file that is no state_dict"}
+
+    def probe(student, state, x, written):
+        import fractions
+        import pathlib
+        import pickle
+        import tempfile
+
+        from torch import nn
+
+        def build():
+            layers = nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)
+            return nn.Sequential(*layers).double()
+
+        found = {"problem": None, "content": None, "y": None, "fresh": None, "mode": None}
+        model, other = build(), build()
+        model.load_state_dict(state)
+        with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+            path = pathlib.Path(folder) / "model.pt"
+            if written == "by you":
+                student.save_model(model, path)
+                if not path.exists():
+                    return found | {"problem": "no file"}
+                try:
+                    found["content"] = torch.load(path, weights_only=True)
+                except pickle.UnpicklingError:
+                    return found | {"problem": "more than weights"}
+            elif written == "by the course":
+                torch.save(state, path)
+            else:
+                torch.save(fractions.Fraction(1, 3), path)  # an object: reading it runs code of its class
+                try:
+                    student.load_model(other, path)
+                except pickle.UnpicklingError:
+                    return found | {"problem": "refused"}
+                except (TypeError, AttributeError, RuntimeError):
+                    pass
+                return found | {"problem": "unpickled"}
+            found["fresh"] = other.eval()(x)
+            other.train()
+            loaded = student.load_model(other, path)
+            if not isinstance(loaded, nn.Module):
+                return found | {"problem": "no model"}
+            found["mode"] = loaded.training
+            found["y"] = loaded.eval()(x)
+        return found
+
+    def judge(case, state, x, written, problem, content, y, fresh, mode):
+        case.that(problem != "no file", "save_model wrote no file at `path`.")
+        case.that(problem != "more than weights", "torch.load(path, weights_only=True) refuses your file: it holds the whole model, an object with code. Save model.state_dict().")
+        case.that(problem != "unpickled", "load_model unpickled a file that holds something else than weights, which can run any code: torch.load(path, weights_only=True).")
+        if written == "by a stranger":
+            case.that(problem == "refused", "load_model must leave the file to torch.load(path, weights_only=True) and let its error through.")
+            return
+        if written == "by you":
+            case.that(isinstance(content, dict), "The file should hold a dictionary: model.state_dict().")
+            missing = sorted(set(state) - set(content))
+            case.that(content or not missing, "The file holds an empty dictionary.")
+            case.that("running_mean" not in str(missing) or len(missing) > 3,
+                      "The running averages of the batch norm are missing: parameters() leaves buffers out. Save model.state_dict().")
+            case.that(not missing, f"The file should hold model.state_dict() itself; it has the keys {list(content)[:3]}.")
+            case.that(all(isinstance(v, torch.Tensor) for v in content.values()), "The values in the file should be tensors.")
+            case.close(_flat(content), _flat(state), what="The vector of all saved values", mistakes={})
+        case.that(problem != "no model", "load_model must return the model.")
+        case.close(y, _tiny(state).eval()(x).detach(), what="The loaded model's logits", mistakes={
+            "The model still has its fresh random weights: model.load_state_dict(…) is missing.": fresh,
+        })
+        case.that(mode is False, "The loaded model is in training mode: return it in evaluation mode, ready to predict.")
+
+
+@exercise("08.9", points=2, needs=["confusion"], reference="utils.training:confusion")
+class Confusion:
+    """The confusion matrix."""
+
+    errors = {
+        "out of bounds": "The matrix needs num_classes rows and columns, whichever classes occur.",
+        "is invalid for input of size": "bincount stops at the largest pair that occurs: minlength=num_classes**2.",
+    }
+
+    def inputs(rng):
+        y = rng.randint(0, 4, (60,))
+        predicted = torch.where(rng.rand(60) < 0.6, y, rng.randint(0, 4, (60,)))
+        yield {"predicted": predicted, "y": y, "num_classes": 4}
+        yield {"predicted": rng.randint(0, 3, (15,)), "y": rng.randint(0, 3, (15,)), "num_classes": 6, "_case": "the last classes do not occur"}
+        yield {"predicted": rng.randint(0, 10, (50,))[::2], "y": rng.randint(0, 10, (25,)), "num_classes": 10}
+        yield {"predicted": torch.zeros(0, dtype=torch.int64), "y": torch.zeros(0, dtype=torch.int64), "num_classes": 3, "_case": "no images"}
+
+    def probe(student, predicted, y, num_classes):
+        return {"matrix": student.confusion(predicted, y, num_classes)}
+
+    def judge(case, predicted, y, num_classes, matrix):
+        want = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+        for true, guess in zip(y.tolist(), predicted.tolist()):
+            want[true, guess] += 1
+        case.close(matrix, want, what="confusion(predicted, y, num_classes)", mistakes={
+            "Rows and columns are the wrong way round: a row is a true class, a column a predicted one.": want.t(),
+            "Each pair is counted once only: matrix[y, predicted] += 1 adds 1 to a cell, however often the pair occurs. "
+            "Count with bincount, a loop, or index_put_(…, accumulate=True).": [(want > 0).long(), (want.t() > 0).long()],
+            "The counts are right, but as floats: int64 is asked for.": [want.float(), want.double()],
+            "These are shares; asked for are counts.": [want / want.sum(1, keepdim=True).clamp(min=1), want / max(len(y), 1)],
+            "These are the counts for the right answers only; the mistakes belong off the diagonal.": want.diag().diag(),
+        })
+
+
+_BUGS = ("softmax", "eval", "order", "batch means", "test set")
+
+
+@exercise("08.10", points=2, needs=["log_a", "log_b", "log_c", "log_d", "log_e"])
+class Clinic:
+    """Five logs, five bugs."""
+
+    def inputs(rng):
+        yield {}
+
+    def probe(student):
+        return {name: getattr(student, name) for name in ("log_a", "log_b", "log_c", "log_d", "log_e")}
+
+    def judge(case, log_a, log_b, log_c, log_d, log_e):
+        answers = {"log_a": log_a, "log_b": log_b, "log_c": log_c, "log_d": log_d, "log_e": log_e}
+        for name, value in answers.items():
+            case.that(value in _BUGS if isinstance(value, str) else False, f"{name} should be one of {', '.join(map(repr, _BUGS))}.")
+        case.equal(log_a, "batch means", what="log_a", mistakes={
+            "log_a: nothing is wrong with the training, its loss falls smoothly. One number jumps by a third, and back. What is special about 1,001 images in batches of 500?":
+                ["eval", "order", "softmax"],
+            "log_a: the test set is not in this log. Look at how many images the third batch holds.": "test set",
+        })
+        case.equal(log_b, "softmax", what="log_b", mistakes={
+            "log_b: 100 % right, and yet a loss that stops far from 0. What bounds it from below? (−ln(e / (e + 9)) = 1.461)": ["eval", "batch means", "test set"],
+            "log_b: with sorted labels the network could not reach 100 %.": "order",
+        })
+        case.equal(log_c, "order", what="log_c", mistakes={
+            "log_c: a training loss of 8, far above ln 10 = 2.303, says the network is *sure* and wrong. A loss on softmaxed logits cannot exceed 2.46.": "softmax",
+            "log_c: the network sees nothing of the validation here, and yet learns nothing. Look at the first loss: what makes it sure of a wrong class at each step?":
+                ["eval", "batch means", "test set"],
+        })
+        case.equal(log_d, "eval", what="log_d", mistakes={
+            "log_d: after the first epoch the training loss falls much faster, as if the dropout were gone. What does validation switch off?":
+                ["softmax", "order", "batch means", "test set"],
+        })
+        case.equal(log_e, "test set", what="log_e", mistakes={
+            "log_e: both runs are sound. What differs is how the one number to report was picked.": ["softmax", "order", "eval", "batch means"],
+        })
+
+
+def _piecewise(steps, top, up, down) -> torch.Tensor:
+    """`up(step)` before `top`, `down(step)` from there on."""
+    return torch.tensor([float(up(s)) if s < top else float(down(s)) for s in steps], dtype=torch.float64)
+
+
+@exercise("08.11", points=2, needs=["one_cycle"], reference="utils.training:one_cycle")
+class OneCycle:
+    """A one-cycle schedule."""
+
+    errors = {"ZeroDivisionError": "One of the two slopes has no length. Which number did you divide by?"}
+
+    def inputs(rng):
+        yield {"steps": [0, 5, 10, 20, 21, 30, 50, 75, 99, 100], "total": 100, "settings": [0.2, 0.2, 0.05]}
+        total = rng.integer(40, 90)
+        yield {"steps": list(range(0, total + 1, 3)), "total": total, "settings": [0.1, 0.37, 0.0], "_case": "the peak lies between two steps"}
+        yield {"steps": list(range(8)), "total": 7, "settings": [0.5, 0.5, 0.5], "_case": "seven steps, a low start"}
+
+    def probe(student, steps, total, settings):
+        return {"factors": [student.one_cycle(step, total, *settings) for step in steps]}
+
+    def judge(case, steps, total, settings, factors):
+        start, peak, end = settings
+        factors = [f.item() if isinstance(f, torch.Tensor) and f.numel() == 1 else f for f in factors]
+        case.that(all(f is not None for f in factors), "one_cycle returns None for some steps: is a `return` missing in one of the two branches?")
+        case.that(all(isinstance(f, (int, float)) for f in factors), "one_cycle must return one number.")
+        top = peak * total
+
+        def up(s):
+            return start + (1 - start) * s / top
+
+        def down(s):
+            return 1 + (end - 1) * (s - top) / (total - top)
+
+        want = _piecewise(steps, top, up, down)
+        case.close(torch.tensor(factors, dtype=torch.float64), want, what=f"The factors at the steps {steps[:4]} …", rtol=1e-6, atol=1e-9, mistakes={
+            "The way up begins at 0; it should begin at `start`.": _piecewise(steps, top, lambda s: s / top, down),
+            "The way down ends at 0; it should end at `end`.": _piecewise(steps, top, up, lambda s: 1 - (s - top) / (total - top)),
+            "After the peak the factor stays at 1; it should go down to `end`.": _piecewise(steps, top, up, lambda s: 1),
+            "The factor goes down at once; first it should rise to 1, at peak · total.": _piecewise(steps, 0, up, lambda s: 1 + (end - 1) * s / total),
+            "The way down is not measured from the peak on: (step − top) / (total − top) goes from 0 to 1.":
+                [_piecewise(steps, top, up, lambda s: 1 + (end - 1) * s / total),
+                 _piecewise(steps, top, up, lambda s: 1 + (end - 1) * (s - top) / total),
+                 _piecewise(steps, top, up, lambda s: 1 + (end - 1) * s / (total - top))],
+            "The way up adds a full rise to `start`, so it ends above 1: it climbs 1 − start.": _piecewise(steps, top, lambda s: start + s / top, down),
+        })
