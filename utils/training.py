@@ -131,7 +131,7 @@ def one_cycle(step: int, total: int, start: float = 0.2, peak: float = 0.23, end
 
 
 def fast_recipe(model: nn.Module, steps: int, lr: float = 0.4, momentum: float = 0.85, weight_decay: float = 0.00125,
-                bias_boost: float = 64, label_smoothing: float = 0.2):
+                bias_boost: float = 64, label_smoothing: float = 0.2, schedule: Callable = one_cycle):
     """Loss, optimizer and schedule that train `FastNet` fast, for batches of 250 (lab 08).
 
     After https://arxiv.org/abs/2404.00498.
@@ -139,6 +139,7 @@ def fast_recipe(model: nn.Module, steps: int, lr: float = 0.4, momentum: float =
     Args:
         model: its biases are those of the batch norms; parameters that need no gradient are left out.
         steps: batches in the whole run; the schedule ends there.
+        schedule: called as `schedule(step, steps)`, returns the factor on the learning rate.
     Returns:
         (loss_fn, optimizer, scheduler).
     """
@@ -152,5 +153,5 @@ def fast_recipe(model: nn.Module, steps: int, lr: float = 0.4, momentum: float =
     ]
     loss_fn = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
     optimizer = torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, weight_decay=weight_decay)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step, steps))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step, steps))
     return loss_fn, optimizer, scheduler
