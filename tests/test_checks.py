@@ -235,7 +235,8 @@ def test_an_answer_that_never_returns_can_be_interrupted(tmp_path):
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
     try:
         client.execute_interactive(f"def {first.needs[0]}(*args, **kwargs):\n    while True: pass")
-        client.execute(f"import threading, _thread\nfrom utils.checks import check\nthreading.Timer(3, _thread.interrupt_main).start()\ncheck({first.id!r})")
+        soon = "threading.Timer(3, _thread.interrupt_main).start()"
+        client.execute(f"import threading, _thread\nfrom utils.checks import check\n{soon}\ncheck({first.id!r})")
         assert client.get_shell_msg(timeout=60)["content"]["ename"] == "KeyboardInterrupt"
         client.execute(f"del {first.needs[0]}\ncheck({first.id!r})")
         assert client.get_shell_msg(timeout=60)["content"]["status"] == "ok"
@@ -245,7 +246,9 @@ def test_an_answer_that_never_returns_can_be_interrupted(tmp_path):
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
-evidence = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=8)
+evidence = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=8
+)
 
 
 @given(evidence)
@@ -258,7 +261,10 @@ def test_plain_values_pass_unchanged(value):
         assert engine.plain(value) == value
 
 
-@pytest.mark.parametrize("value", [object(), torch.nn.Linear(1, 1), lambda: 0, np.zeros(2), types.SimpleNamespace(), {1, 2}, torch.eye(2).to_sparse()])
+STRANGE = [object(), torch.nn.Linear(1, 1), lambda: 0, np.zeros(2), types.SimpleNamespace(), {1, 2}, torch.eye(2).to_sparse()]
+
+
+@pytest.mark.parametrize("value", STRANGE)
 def test_what_is_not_plain_becomes_strange(value):
     assert isinstance(engine.plain(value), engine.Strange)
 

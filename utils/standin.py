@@ -29,7 +29,8 @@ def images(split: str, count: int | None = None, seed: int = 0) -> tuple[np.ndar
 
     Args:
         split: "train" or "test"; their random streams are apart, so no test image is a training image.
-        count: how many; all 10,000 or 2,000 if None. Image i is the same whatever the count.
+        count: how many; all 10,000 or 2,000 if None. Image i is the same whatever the count. (Another version of
+            Pillow may draw a few pixels differently.)
         seed: another seed draws another dataset.
     Returns:
         images (count, 32, 32, 3) uint8 in RGB, labels (count,) int64 that index `CLASSES`. Each ten in a row hold
@@ -238,7 +239,10 @@ def thicket(c: Canvas) -> None:
 
 def plain(c: Canvas) -> None:
     rng = c.rng
-    gradient(c, paint(rng), paint(rng)) if rng.random() < 0.5 else c.box(paint(rng), -1, -1, 1, 1)
+    if rng.random() < 0.5:
+        gradient(c, paint(rng), paint(rng))
+    else:
+        c.box(paint(rng), -1, -1, 1, 1)
 
 
 PLACES = (sky, sea, field, road, room, thicket, plain)

@@ -124,8 +124,8 @@ def _sizes(ax, a: tuple[int, ...], b: tuple[int, ...], reason: str) -> None:
             missing = dim > len(shape)
             text = "(1)" if missing else str(shape[-dim])
             bad = reason.startswith(f"Dimension {-dim}:")
-            ax.text(1.2 + count - dim, y, text, ha="center", va="center", color=plotting.PALETTE[3] if bad else "gray" if missing else "black",
-                    fontweight="bold" if bad else "normal")  # fmt: skip
+            color = plotting.PALETTE[3] if bad else "gray" if missing else "black"
+            ax.text(1.2 + count - dim, y, text, ha="center", va="center", color=color, fontweight="bold" if bad else "normal")
     for dim in range(1, count + 1):
         ax.text(1.2 + count - dim, -1, f"dim {-dim}", ha="center", va="center", fontsize=8, color="gray")
     note = reason or "In each column the sizes are equal, or one of them is 1 (or missing)."

@@ -121,6 +121,8 @@ MISTAKES = {
         (_net("return self.head(self.features(x))", layers="self.spare = nn.Linear(10, 10)"), "No gradient reaches spare"),
         (_net("return self.head(self.features(x))", classes="10"), "still gives 10 logits"),
         (_net("self.head(self.features(x))"), "forward returns None"),
+        (_net("return self.head(F.dropout(self.features(x), 0.5))"), "or is random"),
+        (_net("x = self.features(x)\n        return self.head(x - x.mean(0))"), "looks at the whole batch"),
         (_net("return self.head(self.features(x)).squeeze()"), "squeeze() and view()"),
         (_net("return self.head(self.conv(x).flatten(1))", head="self.head = nn.Linear(16 * 32 * 32, num_classes)"), "straight-line function"),
         (_net("return self.head(F.relu(self.conv(x)).flatten(1))"), "expects another number of inputs"),

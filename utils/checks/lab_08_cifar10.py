@@ -128,7 +128,9 @@ class OwnNetwork:
         probabilities = bool((batch >= 0).all() and torch.allclose(batch.sum(1), torch.ones(len(x)), atol=1e-4))
         case.that(not probabilities, "Each row is positive and sums to 1: there is a softmax at the end. Return the logits; nn.CrossEntropyLoss applies the softmax itself.")
         case.that((batch - batch[:1]).abs().max() > 1e-7, "All images get the same logits: the input does not reach the output.")
-        case.close(torch.cat(alone), batch, what="In evaluation mode, the logits of each image alone", rtol=1e-3, atol=1e-4, mistakes={})
+        case.that(torch.allclose(torch.cat(alone), batch, rtol=1e-3, atol=1e-4),
+                  "In evaluation mode, an image gets other logits alone than in a batch: something still looks at the whole batch (a norm without running averages, "
+                  "a mean or softmax over dimension 0), or is random (F.dropout needs training=self.training).")
         bend = (twice - 2 * batch + none).abs().max()
         case.that(bend > 1e-4 * batch.abs().max(), "The network is a straight-line function of its input: without a nonlinearity (ReLU …) between them, all layers are one linear layer.")
         case.that(not unreached, f"No gradient reaches {', '.join(unreached[:3])}: the layer is made in __init__ but not used in forward (or its result is thrown away).")
@@ -306,7 +308,7 @@ class Train:
             "The model was not in training mode: its batch norm used and kept the running averages. Call model.train() first.": _train(*setting, mode=False)[1],
         }
         if scheduled:
-            names["The learning rate never changed: step the scheduler after every batch."] = _train(*setting, schedule="never")[1]
+            names["The learning rate did not change during the epoch: step the scheduler after every batch."] = _train(*setting, schedule="never")[1]
         case.close(_flat(after), want, what="After one epoch, the vector of all parameters and running averages", rtol=1e-6, atol=1e-8, mistakes=names)
         case.that(loss is not None, "The network is trained, but train returns None: return the mean loss.")
         case.that(not isinstance(loss, torch.Tensor), "The loss comes back as a tensor. Add up loss.item(): a tensor keeps the graph of its batch in memory.")

@@ -1,0 +1,124 @@
+"""The training functions, and that lab 08's solution is the same code in the student's hands."""
+
+from pathlib import Path
+
+import jupytext
+import pytest
+import torch
+from torch import nn
+
+from utils import training
+from utils.models import FastNet, SmallCNN
+
+LAB = Path(__file__).parents[1] / "labs_solutions" / "08_cifar10.py"
+
+
+@pytest.fixture(scope="module")
+def solution() -> dict:
+    """What the solution cells of lab 08 define."""
+    cells = [cell for cell in jupytext.read(LAB).cells if cell.cell_type == "code"]
+    imports = next(cell for cell in cells if "setup" not in cell.metadata.get("tags", []))
+    names = {}
+    for cell in (imports, *(cell for cell in cells if "exercise" in cell.metadata or cell.source.startswith("def fit("))):
+        exec(cell.source, names)
+    return names
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
+
+
+def batches(sizes=(6, 6, 2), seed: int = 1) -> list:
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        (torch.randn(n, 5, generator=generator), torch.randint(3, (n,), generator=generator)) for n in sizes
+    ]
+
+
+def states_equal(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(v, b.state_dict()[name]) for name, v in a.state_dict().items())
+
+
+def run_fit(fit) -> tuple:
+    """A fit of three epochs under a schedule, and the network that it leaves."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.one_cycle(step, 9))
+    loss_fn = nn.CrossEntropyLoss()
+    return fit(model, batches(), batches(seed=2), loss_fn, optimizer, 3, scheduler, log=False), model
+
+
+def test_the_lab_and_the_course_fit_alike(solution):
+    (mine, my_model), (courses, its_model) = run_fit(solution["fit"]), run_fit(training.fit)
+    assert mine == courses
+    assert states_equal(my_model, its_model)
+
+
+def test_the_lab_and_the_course_measure_alike(solution):
+    logits, y = torch.randn(50, 10), torch.randint(10, (50,))
+    assert solution["accuracy"](logits, y) == training.accuracy(logits, y)
+    predicted = logits.argmax(dim=1)
+    assert torch.equal(solution["confusion"](predicted, y, 10), training.confusion(predicted, y, 10))
+    for step in range(41):
+        assert solution["one_cycle"](step, 40) == training.one_cycle(step, 40)
+
+
+def test_the_lab_builds_the_courses_small_network(solution):
+    net, courses = solution["Net"](), SmallCNN()
+    sizes = [[tuple(p.shape) for p in model.parameters() if p.ndim > 1] for model in (net, courses)]
+    assert sizes[0] == sizes[1]
+
+
+def test_train_returns_the_mean_over_the_images():
+    model = network()
+    model[3].p = 0.0
+    frozen = torch.optim.SGD(model.parameters(), lr=0.0)
+    loss = training.train(model, batches(), nn.CrossEntropyLoss(), frozen)
+    model.train()
+    total = sum(nn.functional.cross_entropy(model(x), y, reduction="sum").item() for x, y in batches())
+    assert loss == pytest.approx(total / 14, rel=1e-5)
+    assert model.training
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_validate_and_predict_leave_the_model_as_it_was(mode):
+    model, before = network().train(mode), network()
+    loss, accuracy = training.validate(model, batches(), nn.CrossEntropyLoss())
+    logits = training.predict(model, batches())
+    assert model.training == mode and states_equal(model, before)
+    y = torch.cat([y for _, y in batches()])
+    assert loss == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
+    assert accuracy == pytest.approx(training.accuracy(logits, y))
+    assert not logits.requires_grad
+
+
+def test_fit_logs_a_line_an_epoch(capsys):
+    model = network()
+    training.fit(model, batches(), batches(), nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters(), lr=0.1), 2)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[1].startswith("epoch  2/2  train loss")
+
+
+def test_the_confusion_matrix_counts_rows_by_the_truth():
+    matrix = training.confusion(torch.tensor([1, 1, 0]), torch.tensor([0, 0, 0]), 3)
+    assert matrix.tolist() == [[1, 2, 0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_one_cycle_goes_up_and_down():
+    factors = [training.one_cycle(step, 100) for step in range(101)]
+    assert factors[0] == pytest.approx(0.2) and factors[23] == pytest.approx(1) and factors[-1] == pytest.approx(0.07)
+    assert factors.index(max(factors)) == 23
+
+
+def test_the_fast_recipe_decays_weights_and_biases_alike():
+    model = FastNet()
+    _, optimizer, scheduler = training.fast_recipe(model, steps=10)
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    assert {id(p) for p in held} == {id(p) for p in model.parameters() if p.requires_grad}
+    pulls = [group["lr"] * group["weight_decay"] for group in optimizer.param_groups]
+    assert pulls[0] == pytest.approx(pulls[1])
+    first = optimizer.param_groups[0]["lr"]
+    optimizer.step()
+    scheduler.step()
+    assert optimizer.param_groups[0]["lr"] > first
