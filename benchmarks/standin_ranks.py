@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from utils import data, models, standin, training
 
 # name: (model, augmentation, learning rate, seconds for 100,000 presentations on two idle cores); the network's rate is
-# the recipe's own, the other two are the best of a few tried on either kind of image
+# the recipe's own, the other two are within half a point of the best of three tried on each kind of image
 MODELS = {
     "linear": (models.linear, False, 0.01, 3),
     "MLP": (models.mlp, False, 0.1, 4),

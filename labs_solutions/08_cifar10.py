@@ -115,7 +115,7 @@ def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
 check("08.1")
 
 # %% [markdown]
-# CIFAR-10's own values are well known, and stand in `utils.data`; `data.normalize(images)` subtracts and divides, `data.unnormalize` undoes it. Yours should agree to two or three digits.
+# CIFAR-10's own values are well known, and stand in `utils.data`; `data.normalize(images)` subtracts and divides, `data.unnormalize` undoes it. On CIFAR-10, yours should agree to two or three digits.
 
 # %% tags=["demo"]
 try:
@@ -422,7 +422,6 @@ train = mine_or_reference("08.6", train)
 # <details><summary>Right for full batches, wrong when the last is shorter</summary>Count right answers and images, and divide once, at the end.</details>
 
 # %% exercise="08.7"
-@torch.no_grad()
 def validate(model: nn.Module, batches, loss_fn) -> tuple[float, float]:
     """Mean loss and accuracy over all images of `batches`.
 
@@ -438,12 +437,13 @@ def validate(model: nn.Module, batches, loss_fn) -> tuple[float, float]:
     was_training = model.training
     model.eval()
     total, correct, count = 0.0, 0, 0
-    for x, y in batches:
-        x, y = x.to(device), y.to(device)
-        logits = model(x)
-        total += loss_fn(logits, y).item() * len(y)
-        correct += (logits.argmax(dim=1) == y).sum().item()
-        count += len(y)
+    with torch.no_grad():
+        for x, y in batches:
+            x, y = x.to(device), y.to(device)
+            logits = model(x)
+            total += loss_fn(logits, y).item() * len(y)
+            correct += (logits.argmax(dim=1) == y).sum().item()
+            count += len(y)
     model.train(was_training)
     return total / count, correct / count
     ### END SOLUTION

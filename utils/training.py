@@ -47,7 +47,6 @@ def train(model: nn.Module, batches: Iterable, loss_fn: Callable, optimizer, sch
     return total / count
 
 
-@torch.no_grad()
 def validate(model: nn.Module, batches: Iterable, loss_fn: Callable) -> tuple[float, float]:
     """Mean loss and accuracy over all images of `batches` (lab 08).
 
@@ -61,12 +60,13 @@ def validate(model: nn.Module, batches: Iterable, loss_fn: Callable) -> tuple[fl
     was_training = model.training
     model.eval()
     total, correct, count = 0.0, 0, 0
-    for x, y in batches:
-        x, y = x.to(device), y.to(device)
-        logits = model(x)
-        total += loss_fn(logits, y).item() * len(y)
-        correct += (logits.argmax(dim=1) == y).sum().item()
-        count += len(y)
+    with torch.no_grad():
+        for x, y in batches:
+            x, y = x.to(device), y.to(device)
+            logits = model(x)
+            total += loss_fn(logits, y).item() * len(y)
+            correct += (logits.argmax(dim=1) == y).sum().item()
+            count += len(y)
     model.train(was_training)
     return total / count, correct / count
 
