@@ -12,7 +12,7 @@ def test_the_broadcasting_widget_follows_its_slider(open_lab):
     widget.scroll_into_view_if_needed()
     picture, slider = widget.locator(".widget-html img"), widget.locator(".noUi-handle").first
     first = picture.get_attribute("src")
-    assert first.startswith("data:image/png;base64,") and picture.get_attribute("alt")
+    assert first.startswith("data:image/webp;base64,") and picture.get_attribute("alt")
     slider.focus()
     slider.press("ArrowRight")
     page.wait_for_function(
