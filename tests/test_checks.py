@@ -1,6 +1,7 @@
 """The engine of the checks, on exercises made for these tests."""
 
 import copy
+import dataclasses
 import json
 import random
 import types
@@ -69,7 +70,7 @@ def attempt(code: str, id: str = DOUBLE) -> engine.Result:
         ("", engine.NOT_ATTEMPTED, 0, "`double` is not defined"),
         ("double = None", engine.NOT_ATTEMPTED, 0, "`double` has no value yet"),
         ("double = ...", engine.NOT_ATTEMPTED, 0, "`double` has no value yet"),
-        ("def double(x): raise NotAttempted('99.1')", engine.NOT_ATTEMPTED, 0, "Fill in the cell"),
+        ("def double(x): raise NotAttempted('99.1')", engine.NOT_ATTEMPTED, 0, "Fill in `double`"),
         ("def double(x): raise NotAttempted('99.7')", engine.NOT_ATTEMPTED, 0, "calls exercise 99.7"),
         ("from utils.runtime import full as double", engine.NOT_ATTEMPTED, 0, "the course's own"),
         ("def double(x): return 2 * x", engine.CORRECT, 2, ""),
@@ -90,6 +91,8 @@ def attempt(code: str, id: str = DOUBLE) -> engine.Result:
         ("def double(x): return double(x)", engine.ERROR, 0, "RecursionError"),
         ("def double(x): raise SystemExit", engine.ERROR, 0, "SystemExit"),
         ("def double(): return 1", engine.ERROR, 0, "TypeError"),
+        ("def double(x): return (2 * x,)", engine.WRONG, 0, "take `[0]`"),
+        ("max = 5\ndef double(x): return x.shape()", engine.ERROR, 0, "'torch.Size' object is not callable\nIn `double`"),
         ("sum = 3\ndef double(x): return sum([x, x])", engine.ERROR, 0, "hides Python's own `sum`"),
         ("def double(x): return torch.add(x, x)\ntorch = None", engine.ERROR, 0, "no longer the module `torch`"),
         ("class Odd:\n    def __repr__(self): raise ValueError\ndef double(x): return Odd()", engine.WRONG, 0, "Odd"),
@@ -180,6 +183,22 @@ def test_where_it_runs(monkeypatch):
     assert "not run here" in repr(attempt(right))
 
 
+def test_a_name_that_was_overwritten_is_blamed_only_where_it_is_used():
+    assert "hides" not in attempt("max = 5\ndef double(x): return x.shape()").message
+
+
+def test_an_error_may_be_named_by_the_function_that_raised():
+    error = ValueError("no")
+    frames_in = {"f": None}
+    exec("def f():\n    raise ValueError('no')", frames_in)
+    try:
+        frames_in["f"]()
+    except ValueError as caught:
+        error = caught
+    item = dataclasses.replace(engine.REGISTRY[DOUBLE], errors={"g: ValueError": "g is wrong", "f: ValueError": "f is wrong"})
+    assert str(engine.explain_error(item, error, frames_in)).startswith("f is wrong\n(Python says: ValueError: no)\nIn `f`")
+
+
 def test_a_wrong_id_says_which_there_are(monkeypatch):
     assert "99.1, 99.2" in repr(checks.check("99.8", {}))
     assert "Labs with exercises" in repr(checks.check("77.1", {}))
@@ -208,7 +227,7 @@ def test_progress_counts():
     attempt("def double(x): return 2 * x")
     table = checks.progress("99")
     assert "2 of 3 points" in repr(table) and "2 of 3 points" in table._repr_html_()
-    assert "Labs with exercises" in repr(checks.progress("77"))
+    assert "no lab '77'. Labs with exercises" in repr(checks.progress("77"))
 
 
 def test_hand_in_names_what_is_not_saved(tmp_path, monkeypatch):

@@ -178,7 +178,8 @@ def tensor_cells(tensor, title: str = "", highlight=None) -> Figure:
     low, high = float(slices.min()), float(slices.max())
     high = high if high > low else low + 1
     count, rows, columns = slices.shape
-    fig, axes = subplots(1, count, size=(max(0.55 * columns * count + 0.5 * count, 3), 0.5 * rows + 0.9), squeeze=False)
+    head = 1.3 if tensor.ndim == 3 else 0.9  # inches for the titles and the labels
+    fig, axes = subplots(1, count, size=(max(0.55 * columns * count + 0.5 * count, 3), 0.5 * rows + head), squeeze=False)
     for i, ax in enumerate(axes.flat):
         _cells(ax, slices[i], low, high, None if frames is None else frames[i])
         ax.set_xlabel("position" if tensor.ndim <= 1 else "column (last dimension)", fontsize=8)

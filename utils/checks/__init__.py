@@ -47,7 +47,8 @@ def _namespace() -> dict:
 def _unknown(id) -> Note:
     lab = str(id).split(".")[0].zfill(2)
     there = list(exercises(lab))
-    return Note(f"There is no exercise {id!r}. " + (f"Lab {lab} has {', '.join(there)}." if there else f"Labs with exercises: {', '.join(labs())}."), "#D55E00")
+    kind = "exercise" if "." in str(id) else "lab"
+    return Note(f"There is no {kind} {id!r}. " + (f"Lab {lab} has {', '.join(there)}." if there else f"Labs with exercises: {', '.join(labs())}."), "#D55E00")
 
 
 @contextlib.contextmanager

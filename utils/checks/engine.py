@@ -46,7 +46,7 @@ class Exercise:
     probe: Callable
     judge: Callable
     reference: str | None = None
-    errors: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)  # part of "function: Type: message" -> what it usually means
     mutates: tuple[str, ...] = ()
 
 
@@ -213,6 +213,8 @@ class Case:
         want = torch.as_tensor(want)
         if not isinstance(got, torch.Tensor):
             hint = " Is a `return` missing?" if got is None else ""
+            if isinstance(got, list) and len(got) == 1:
+                hint = " The tensor is inside a tuple or a list: take `[0]`."
             raise Failed(f"{what} should be a torch.Tensor; it is {describe(got)}.{hint}")
         right_dtype = got.dtype == want.dtype or not dtype
         if got.shape == want.shape and right_dtype and _close(got, want, rtol, atol).all():
@@ -233,7 +235,9 @@ class Case:
         place = tuple((~agree).nonzero()[0].tolist())
         where = f" at {list(place)}" if place else ""
         count = f"{int((~agree).sum())} of {agree.numel()} values differ; " if agree.numel() > 1 else ""
-        raise Failed(f"{what}: {count}got {got[place].item():.6g}{where}, wanted {want[place].item():.6g}.")
+        a, b = got[place].item(), want[place].item()
+        digits = 6 if f"{a:.6g}" != f"{b:.6g}" else 12
+        raise Failed(f"{what}: {count}got {a:.{digits}g}{where}, wanted {b:.{digits}g}.")
 
     def equal(self, got, want, what: str = "The result", mistakes: dict | None = None) -> None:
         """A plain value equals another (a list and a tuple with the same items are equal; so are 2 and 2.0)."""
@@ -372,35 +376,41 @@ def case_name(item: Exercise, case: dict, number: int, total: int) -> str:
     return f"Case {number} of {total}" + (f" ({label})" if label else "")
 
 
-def explain_error(item: Exercise, error: BaseException, namespace: dict) -> Failed:
-    """An exception of the student's code as a message: what, where, and what it usually means."""
-    text = f"{type(error).__name__}: {error}"
-    for fragment, meaning in item.errors.items():
-        if fragment in text:
-            return Failed(f"{meaning}\n(Python says: {text})", named=True)
+def student_frames(error: BaseException, namespace: dict) -> list[tuple[types.CodeType, int]]:
+    """The student's functions that an exception came through, outermost first: (code, line in its file)."""
     frames, trace = [], error.__traceback__
     while trace:
         if trace.tb_frame.f_globals is namespace:
             frames.append((trace.tb_frame.f_code, trace.tb_lineno))
         trace = trace.tb_next
+    return frames
+
+
+def explain_error(item: Exercise, error: BaseException, namespace: dict) -> Failed:
+    """An exception of the student's code as a message: what, where, and what it usually means."""
+    text, where, named = f"{type(error).__name__}: {error}", "", False
+    frames = student_frames(error, namespace)
     if frames:
         code, line = frames[-1]
         source = linecache.getline(code.co_filename, line).strip()
-        text += f"\nIn `{code.co_name}`, line {line - code.co_firstlineno + 1} of it" + (f": `{source}`" if source else "")
-    hidden = hidden_names(namespace)
-    if hidden:
-        text += "\n" + hidden
-    return Failed(text)
+        where = f"\nIn `{code.co_name}`, line {line - code.co_firstlineno + 1} of it" + (f": `{source}`" if source else "")
+    full_text = f"{frames[-1][0].co_name}: {text}" if frames else text
+    for fragment, meaning in item.errors.items():
+        if fragment in full_text:
+            text, named = f"{meaning}\n(Python says: {text})", True
+            break
+    hidden = hidden_names(namespace, {name for code, _ in frames for name in code.co_names})
+    return Failed(text + where + (f"\n{hidden}" if hidden else ""), named=named)
 
 
 BUILTINS = "abs all any dict enumerate filter float input int iter len list map max min next object print range round set sorted str sum tuple type zip"
 MODULES = {"torch": "torch", "nn": "torch.nn", "F": "torch.nn.functional", "np": "numpy", "plt": "matplotlib.pyplot"}
 
 
-def hidden_names(namespace: dict) -> str:
-    """A sentence about names of Python or torch that the notebook has overwritten, or an empty text."""
-    lost = [name for name in BUILTINS.split() if name in namespace]
-    broken = [name for name in MODULES if name in namespace and not isinstance(namespace[name], types.ModuleType)]
+def hidden_names(namespace: dict, used: set[str]) -> str:
+    """A sentence about names of Python or torch that the code used and the notebook has overwritten, or an empty text."""
+    lost = [name for name in BUILTINS.split() if name in namespace and name in used]
+    broken = [name for name in MODULES if name in used and not isinstance(namespace.get(name, types), types.ModuleType)]
     notes = []
     if lost:
         notes.append(f"Your notebook has a variable `{lost[0]}`, which hides Python's own `{lost[0]}`: rename it, and run `del {lost[0]}`.")
@@ -409,11 +419,15 @@ def hidden_names(namespace: dict) -> str:
     return "\n".join(notes)
 
 
-def _what_is_missing(item: Exercise, text: str) -> str:
+def _what_is_missing(item: Exercise, error: NotAttempted, namespace: dict) -> str:
     """The sentence for a `NotAttempted`; a stub's text is the id of its exercise, which may be another one."""
-    if text in ("", item.id):
-        return "Fill in the cell of this exercise, run it, then run this one."
-    return text if " " in text else f"Your answer calls exercise {text}, which is not attempted yet."
+    text, frames = str(error), student_frames(error, namespace)
+    if " " in text:
+        return text
+    if text not in ("", item.id):
+        return f"Your answer calls exercise {text}, which is not attempted yet."
+    what = f"`{frames[-1][0].co_name}`" if frames else "the cell of this exercise"
+    return f"Fill in {what} (its line `raise NotAttempted` must go), run the cell, then run this one."
 
 
 def run(item: Exercise, namespace: dict, seed: int | str = 0, only_first: bool = False) -> Result:
@@ -441,7 +455,7 @@ def run(item: Exercise, namespace: dict, seed: int | str = 0, only_first: bool =
             outcome = PARTLY if passed else kind
             break
     except NotAttempted as error:
-        return Result(item, NOT_ATTEMPTED, 0.0, _what_is_missing(item, str(error)))
+        return Result(item, NOT_ATTEMPTED, 0.0, _what_is_missing(item, error, namespace))
     if outcome == CORRECT:
         return Result(item, CORRECT, float(item.points), "")
     lead = "The plain case works, another does not. " if outcome == PARTLY else ""
