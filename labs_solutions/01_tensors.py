@@ -12,7 +12,7 @@
 # **You will be able to** make a tensor from anything; pick, join and combine tensors without a loop; read a shape error and mend it;
 # say which tensors share memory before that surprises you; run the same code on a CPU and on a GPU.
 #
-# **Time** 90 min · **Know first** Python: functions, lists, slices. NumPy helps; it is not needed.
+# **Time** 120 min · **Know first** Python: functions, lists, slices. NumPy helps; it is not needed.
 #
 # How to work: run the cells from top to bottom with Shift+Enter. In an exercise, replace the line that raises `NotAttempted` (or the `...`) by
 # your code, run the cell, then run its check. You may check as often as you like; the hints open with a click.
@@ -33,7 +33,7 @@ from utils.checks import NotAttempted, check, hand_in, progress
 # ## 1 · A picture is a grid of numbers
 #
 # A network sees no picture, no sentence and no sound: it sees numbers in a grid. Here are eight small pictures, and then
-# the numbers in one corner of the first: one grid for its red, one for its green, one for its blue light, each from 0 (none) to 255 (full).
+# the numbers in one corner of the first: one grid for its red, one for its green, one for its blue light, each from 0 (none) to 255 (full). The colours of the cells only repeat the numbers: bright is large.
 
 # %% tags=["demo"]
 pixels, labels = standin.images("train", 8)  # two NumPy arrays; the course draws these pictures itself
@@ -41,8 +41,8 @@ figure = plotting.image_grid(pixels, title="Eight pictures of 32 × 32 pixels")
 plotting.show(figure, alt="Eight small drawings, of animals and vehicles, each 32 by 32 pixels.")
 
 # %% tags=["demo"]
-batch = torch.from_numpy(pixels).permute(0, 3, 1, 2)  # image, channel, row, column
-figure = plotting.tensor_cells(batch[0, :, :4, :5], title="The first picture's upper left corner: red [0], green [1], blue [2]")
+pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2)  # image, channel, row, column
+figure = plotting.tensor_cells(pictures[0, :, :4, :5], title="The first picture's upper left corner: red [0], green [1], blue [2]")
 plotting.show(figure, alt="Three grids of four rows and five columns of whole numbers, one grid for each colour channel.")
 
 # %% [markdown]
@@ -51,11 +51,11 @@ plotting.show(figure, alt="Three grids of four rows and five columns of whole nu
 
 # %% tags=["demo"]
 # NBVAL_CHECK_OUTPUT
-print("shape  ", tuple(batch.shape))
-print("ndim   ", batch.ndim)
-print("dtype  ", batch.dtype)
-print("device ", batch.device)
-print("stride ", batch.stride())
+print("shape  ", tuple(pictures.shape))
+print("ndim   ", pictures.ndim)
+print("dtype  ", pictures.dtype)
+print("device ", pictures.device)
+print("stride ", pictures.stride())
 
 # %% [markdown]
 # | attribute | what it says | here |
@@ -92,7 +92,7 @@ print(torch.tensor([1, 2, 3], dtype=torch.float32).dtype)
 
 # %% [markdown]
 # Python's `2.5` becomes `float32`, NumPy's becomes `float64`: a tensor from NumPy keeps NumPy's dtype. When an error later speaks of
-# *Float and Double*, an array probably came in like this; `.float()` mends it.
+# *Float and Double* or of *float != double* (a matrix product of the two; a sum says nothing and gives `float64`), an array probably came in like this; `.float()` mends it.
 #
 # From **another tensor**: the functions that end in `_like` take over its shape, its dtype and its device, unless you override them.
 
@@ -111,13 +111,15 @@ except RuntimeError as error:
 
 # %% [markdown]
 # From a **shape**: `zeros`, `ones`, `full`, and random numbers: `rand` (uniform in [0, 1)), `randn` (normal, mean 0, standard deviation 1),
-# `randint`. Floating point is `float32` unless you say otherwise. `arange` and `linspace` count.
+# `randint`. Floating point is `float32` unless you say otherwise. `arange` and `linspace` count. `reshape` puts
+# the same numbers, in the same order, into another shape; a -1 in it stands for the size that is left.
 
 # %% tags=["demo"]
 # NBVAL_CHECK_OUTPUT
 shape = (2, 3)
 print(torch.zeros(shape), torch.full(shape, 7.0), torch.eye(2), sep="\n")
 print(torch.arange(0, 10, 2), torch.linspace(0, 1, 5), sep="\n")
+print(torch.arange(6).reshape(2, 3), torch.arange(6).reshape(3, -1).shape, sep="\n")
 print(torch.rand(shape).shape, torch.randn(2, 3).shape, torch.randint(0, 10, shape).dtype)
 
 # %% [markdown]
@@ -140,7 +142,7 @@ def buffers(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
     """Three tensors to work in, made to fit a batch of images.
 
     Args:
-        images: (N, C, H, W), any dtype.
+        images: (N, C, H, W), any dtype; N may be 0.
     Returns:
         blank: (N, C, H, W), the images' dtype, zeros.
         noise: (N, C, H, W), float32, uniform in [0, 1), new numbers at each call.
@@ -180,8 +182,9 @@ show_pick("[0, 1, 3], [5, 0, 2]", [0, 1, 3], [5, 0, 2])
 
 # %% [markdown]
 # - A **number** picks one entry and its dimension disappears: `grid[1]` has shape (6,). Negative numbers count from the end.
-# - A **slice** `start:stop:step` picks a range, without `stop`, and the dimension stays. `:` alone is all of it; `...` is "all the dimensions in between".
+# - A **slice** `start:stop:step` picks a range, up to but not including `stop`, and the dimension stays. The step must be positive: `grid[::-1]` is an error (`grid.flip(0)` does it). `:` alone is all of it; `...` is "all the dimensions in between".
 # - **Lists or tensors of numbers** in several places are taken *as pairs*: row 0 with column 5, row 1 with column 0, row 3 with column 2. Three pairs, three numbers; not a 3 × 3 block.
+# - **One list** alone picks whole rows, in its order: `grid[[2, 0]]` is row 2, then row 0.
 #
 # Two more, without a picture: a **mask** (a bool tensor) picks where it is True, and `None` makes a new dimension of size 1.
 
@@ -196,10 +199,11 @@ print("grid[:, None] ", tuple(grid[:, None].shape))
 print("grid[[2, 0]]  ", grid[[2, 0]].tolist())
 first, best = grid.float().max(dim=1)  # the largest of each row, and where it is
 print("max           ", first.tolist(), "in columns", best.tolist())
+print("gather        ", grid.gather(1, torch.tensor([[5], [0], [1], [2]])).tolist())
 
 # %% [markdown]
-# `argmax(dim=1)` gives the places alone. `torch.gather(scores, 1, labels[:, None])` is another way to pick one column in each row: its
-# index has as many dimensions as the tensor, and the result has the index's shape, (N, 1) here.
+# With `dim=1` the maximum is taken along each row, over the columns, and that dimension disappears (section 5): one result for each row. `max(dim=1)` returns two tensors, `argmax(dim=1)` the
+# places alone. `gather(1, columns)` is another way to pick one column in each row: its index has as many dimensions as the tensor, and the result has the index's shape, (4, 1) here.
 #
 # ### Exercise 01.2 · Reading a table of scores
 # ●●○ · 7 min · 2 points
@@ -248,7 +252,7 @@ plotting.show(plotting.tensor_cells(answers, title="Labels 2, 0, 3, 2 as one-hot
 # ### Exercise 01.3 · One-hot by indexing
 # ●○○ · 5 min · 1 point
 #
-# Write it with indexing, no loop (and not with `F.one_hot`, which you will meet later). Not every class need occur among the labels; its column is there all the same.
+# Write it with indexing: no loop is needed (`F.one_hot`, which you will meet later, does the same). Not every class need occur among the labels; its column is there all the same.
 #
 # <details><summary>Hint 1</summary> Start from zeros of the final shape, then write all the ones by a single assignment.</details>
 # <details><summary>Hint 2</summary> The pairs are those of exercise 01.2. Another way: which rows of <code>torch.eye(num_classes)</code> do you need?</details>
@@ -355,8 +359,8 @@ print("mean(dim=0)             ", sales.mean(dim=0).tolist())
 
 # %% [markdown]
 # **The `dim` that you give is the one that disappears.** `sum(dim=0)` adds over the shops, so the shops are gone and the three days are left. A mean *of each column* runs down
-# the rows, so it is `dim=0`. `keepdim=True` leaves the dimension in place with size 1; the next section shows what that is good for. `dim` may also be a tuple: `batch.float().mean(dim=(0, 2, 3))`
-# is one mean for each colour channel.
+# the rows, so it is `dim=0`. `keepdim=True` leaves the dimension in place with size 1; the next section shows what that is good for. `dim` may also be a tuple: `pictures.float().mean(dim=(0, 2, 3))`
+# is one mean for each colour channel. A negative `dim` counts from the end: -1 is the last. `amax(dim=…)` and `amin(dim=…)` give the largest and the smallest value along a dimension, `argmax` and `argmin` their places.
 #
 # Two things to know about `std` and `mean`. `std` divides by N − 1 unless you say `correction=0`. And a mean of whole numbers is refused:
 
@@ -397,7 +401,7 @@ except RuntimeError as error:
 # ### Exercise 01.5 · Predict, then run
 # ●○○ · 5 min · 1 point
 #
-# Which shape comes out? Decide **before** you run anything: replace each `...` by a shape such as `(4, 3)`, or by `"error"`. Then check; for each one that surprises you, write the shapes one under the other.
+# Which shape comes out? Decide **before** you run anything: replace each `...` by a shape such as `(4, 3)`, without quotes, or by exactly `"error"`. Then check; for each one that surprises you, write the shapes one under the other.
 #
 # <details><summary>Hint 1</summary> Line up on the right. Fill gaps on the left with 1.</details>
 # <details><summary>Hint 2</summary> The result has, in each place, the larger of the two sizes, if the smaller one is 1 or the same.</details>
@@ -440,12 +444,12 @@ print("column stds: ", people.std(dim=0, correction=0).tolist())
 # ### Exercise 01.6 · Standardize the columns
 # ●●○ · 7 min · 2 points
 #
-# Subtract from each column its mean, and divide it by its standard deviation (the one with N, `correction=0`). A column whose values are all equal, like the legs, has standard deviation 0;
-# it must come out as zeros, not as `nan`. Return a new tensor, leave `x` as it was.
+# Subtract from each column its mean, and divide it by its standard deviation (the one with N, `correction=0`). A column whose values are all equal, like the legs, has nothing to divide by;
+# it must come out as zeros, not as `nan`. Constant means: its largest value equals its smallest. Its standard deviation does not tell, because rounding can make it 0.00000001 in place of 0; and any other column, however small its spread, is standardized. Return a new tensor, leave `x` as it was.
 #
 # <details><summary>Hint 1</summary> Which <code>dim</code> must disappear so that one number for each column is left? Does that shape broadcast against (N, D)?</details>
-# <details><summary>Hint 2</summary> In a constant column the differences from the mean are 0 already. Divided by anything but 0, they stay 0: put a 1 in the place of that standard deviation (<code>torch.where</code>, or write it through a mask).</details>
-# <details><summary>It passes all cases but the last</summary> Ten times 0.1 is not exactly 1 in binary, so the mean of a column of 0.1 is a little off, and the deviation you compute may be 0.00000001 in place of 0. Ask the column itself: are its largest and its smallest value (<code>amax</code>, <code>amin</code>) the same?</details>
+# <details><summary>Hint 2</summary> In a constant column the differences from the mean are 0 already (up to rounding). Divided by 1, they stay so: put a 1 in the place of that standard deviation, through a mask (<code>std[mask] = 1</code>) or by <code>torch.where(mask, a, b)</code>, which takes a where the mask is True and b elsewhere.</details>
+# <details><summary>A constant column comes out as 1, -1 or a huge number</summary> 0.1 is not exact in binary, so the mean of a column of 0.1 may be a little off; then the differences, the deviation you compute, or both are 0.00000001 in place of 0. Adding a small number to std hides that and spoils columns of small spread. Ask the column itself: are its largest and its smallest value (<code>amax</code>, <code>amin</code>) the same?</details>
 
 
 # %% exercise="01.6"
@@ -455,7 +459,7 @@ def standardize(x: torch.Tensor) -> torch.Tensor:
     Args:
         x: (N, D) floating point, N ≥ 1.
     Returns:
-        (N, D), x's dtype; a constant column becomes zeros.
+        (N, D), x's dtype; a constant column (largest value = smallest) becomes zeros, up to rounding.
     """
     ### BEGIN SOLUTION
     std = x.std(dim=0, correction=0)
@@ -479,11 +483,11 @@ plotting.show(plotting.tensor_cells(apart, title="Distance of a[i] (row) from b[
 # ### Exercise 01.7 · All pairs at once
 # ●●○ · 8 min · 2 points
 #
-# The same for points in D dimensions, without a loop: `a` has N points, `b` has M. Return the (N, M) table of **squared** distances, $\sum_d (a_{id} - b_{jd})^2$. A nearest-neighbour search is this table and an `argmin`.
+# The same for points in D dimensions (no loop is needed): `a` has N points, `b` has M. Return the (N, M) table of **squared** distances, $\sum_d (a_{id} - b_{jd})^2$. A nearest-neighbour search is this table and an `argmin`.
 #
 # <details><summary>Hint 1</summary> First make all the differences: a tensor of shape (N, M, D). Which shapes must <code>a</code> and <code>b</code> have so that broadcasting makes it?</details>
 # <details><summary>Hint 2</summary> (N, 1, D) against (1, M, D). Then square, and let the right dimension disappear.</details>
-# <details><summary>It passes the first case but fails on the second</summary> Where N = M, <code>a - b</code> runs too and pairs row i with row i only. Print the shape of your differences: it must have three dimensions.</details>
+# <details><summary>It says "must match the size"</summary> <code>a - b</code> lines row i up with row i. Where N = M it even runs, and pairs row i with row i only. Print the shape of your differences: it must have three dimensions.</details>
 
 
 # %% exercise="01.7"
@@ -547,7 +551,7 @@ except RuntimeError as error:
     print(error)
 
 # %% [markdown]
-# The message names the two shapes; the inner sizes, 3 and 2, are the ones that must be equal. Often one factor has to be transposed: `.T` or `.transpose(-2, -1)`.
+# The message names the two shapes; the inner sizes, 3 and 2, are the ones that must be equal. Often one factor has to be transposed: `.T` (for a table only), or `.transpose(-2, -1)` for a batch of tables.
 #
 # ### Exercise 01.8 · Sums of products
 # ●●○ · 8 min · 2 points
@@ -557,8 +561,8 @@ except RuntimeError as error:
 #
 # <details><summary>Hint 1</summary> Write the letters first: <code>n</code> image, <code>c</code> channel, <code>h</code> row, <code>w</code> column. Which ones does the result keep?</details>
 # <details><summary>Hint 2</summary> Grey: <code>"nchw,c->…"</code>. Gram: the same features twice, with <code>d</code> for the second one's channels.</details>
-# <details><summary>Hint 3, without einsum</summary> <code>weights[:, None, None]</code> lines up with the channels. <code>features.flatten(2)</code> is (N, C, H·W): multiply it with its own transpose of the last two dimensions.</details>
-# <details><summary>to_grey passes the first case but fails on the second</summary> <code>images * weights</code> lines the weights up with the <em>last</em> dimension, the width. In the second case the width is 3 as well, so nothing fails, and it is still wrong.</details>
+# <details><summary>Hint 3, without einsum</summary> <code>weights[:, None, None]</code> lines up with the channels. <code>features.flatten(2)</code> makes one dimension of all from dimension 2 on, (N, C, H·W): multiply it with its own transpose of the last two dimensions.</details>
+# <details><summary>It says "must match the size" in to_grey</summary> <code>images * weights</code> lines the weights up with the <em>last</em> dimension, the width. Were the width 3 as well, nothing would fail, and it would still be wrong.</details>
 
 
 # %% exercise="01.8"
@@ -664,10 +668,10 @@ except RuntimeError as error:
     print(error)
 
 # %% [markdown]
-# A tensor is **contiguous** when reading it row by row walks through memory without a jump. `view` needs a note that can be written over the numbers as they lie; after a transpose there is
+# A tensor is **contiguous** when reading it row by row walks through memory without a jump. `view` needs a note that can be written over the numbers as they lie; for one row of the twelve, after a transpose, there is
 # none, hence the error. `reshape` then copies, as it did above, and `contiguous()` copies into the right order.
 #
-# Two strides that you have met already: `expand` is the broadcasting of section 6, and its stride 0 reads the same numbers five times. And the pictures of section 1 have strides (3072, 1, 96, 3): their file keeps
+# Two strides that you have met already: `expand` is the broadcasting of section 6, and its stride 0 reads the same numbers five times. And the pictures of section 1 have strides (3072, 1, 96, 3): the NumPy array keeps
 # the red, green and blue of a pixel side by side, and `permute` moved none of it.
 #
 # ### Exercise 01.9 · A window and a snapshot
@@ -677,7 +681,7 @@ except RuntimeError as error:
 #
 # <details><summary>Hint 1</summary> The window is one slice for the channels, one for the rows, one for the columns.</details>
 # <details><summary>Hint 2</summary> Of the ways to copy in the list above, which one copies whatever the tensor looks like?</details>
-# <details><summary>It passes the first cases but fails on the last</summary> There the square is the whole image, so <code>contiguous()</code> or <code>reshape</code> has nothing to do and returns a view. Ask for a copy, not for something that may be one.</details>
+# <details><summary>snapshot passes the first cases but fails on the last</summary> There the square is the whole image, so <code>contiguous()</code> has nothing to do and returns the image's own memory. Ask for a copy, not for something that may be one.</details>
 
 
 # %% exercise="01.9"
@@ -723,15 +727,17 @@ plotting.show(plotting.tensor_cells(image, title="A 4 × 6 image; framed is the 
 print("image.reshape(6, 2, 2)[0] is not it:", image.reshape(6, 2, 2)[0].tolist())
 split = image.reshape(2, 2, 3, 2)  # row of patches, y in the patch, column of patches, x in the patch
 print("split[0, :, 0] is:                  ", split[0, :, 0].tolist())
+squares = split.permute(0, 2, 1, 3).reshape(6, 2, 2)  # row of patches, column of patches, y, x; then one number for both
+print("squares[0], squares[1]:             ", squares[0].tolist(), squares[1].tolist())
 
 # %% [markdown]
 # `split` has both patch numbers and both places within the patch as dimensions of their own, in the wrong order: patch row, **y**, patch column, **x**. What is left is to bring the two patch numbers to the front (`permute`),
-# and to make one number of the two (`reshape`).
+# and to make one number of the two (`reshape`). In `permute` the k-th number says which old dimension comes k-th: `permute(0, 2, 1, 3)` keeps the first and the last, and swaps the two between.
 #
 # ### Exercise 01.10 · Patches and back
 # ●●● · 12 min · 3 points
 #
-# A vision transformer reads an image as a sequence of patches. Cut each image of a batch into squares, row by row as one reads (`to_patches`), and put such squares together again (`from_patches`), without a loop. The two sides of an image may differ; `size` divides both.
+# A vision transformer reads an image as a sequence of patches. Cut each image of a batch into squares, row by row as one reads (`to_patches`), and put such squares together again (`from_patches`); no loop is needed. The two sides of an image may differ; `size` divides both.
 #
 # <details><summary>Hint 1</summary> Split: (N, C, H, W) → (N, C, H/p, p, W/p, p). Name the six dimensions on paper: n, c, patch row, y, patch column, x.</details>
 # <details><summary>Hint 2</summary> Wanted: n, patch row, patch column, c, y, x. Write for each where it stood before: that is the argument of <code>permute</code>. A last <code>reshape</code> makes one dimension of the two patch numbers.</details>
@@ -777,15 +783,21 @@ def from_patches(patches: torch.Tensor, height: int, width: int) -> torch.Tensor
 check("01.10")
 
 # %% [markdown]
-# Your function on one of the pictures, once it is there: sixteen patches of 8 × 8 pixels.
+# Your function on one of the pictures, once it is there. It should give sixteen patches of 8 × 8 pixels.
 
 # %% tags=["demo"]
+patches, note = None, "to_patches(pictures[-1:], 8) does not have the shape (1, 16, 3, 8, 8) yet."
 try:
-    patches = to_patches(batch[-1:], 8)[0]
-    figure = plotting.image_grid(patches, title="The last picture in sixteen patches, row by row", columns=4)
-    plotting.show(figure, alt="Sixteen squares in four rows; together they make up the last of the eight pictures.")
+    patches = to_patches(pictures[-1:], 8)
 except NotAttempted:
-    print("Exercise 01.10 comes first.")
+    note = "Exercise 01.10 comes first."
+except Exception as error:
+    note = f"{type(error).__name__}: {error}"
+if getattr(patches, "shape", None) == (1, 16, 3, 8, 8):
+    figure = plotting.image_grid(patches[0], title="The last picture, as to_patches cuts it", columns=4)
+    plotting.show(figure, alt="Sixteen squares in four rows; cut rightly, they make up the last of the eight pictures.")
+else:
+    print(note)
 
 # %% [markdown]
 # ## 9 · The bridge to NumPy

@@ -22,8 +22,8 @@ def predict(**changed):
     return "\n".join(f"{name} = {answer!r}" for name, answer in answers.items())
 
 
-def standardize(expression):
-    return f"def standardize(x):\n    return {expression}"
+def standardize(expression, std="x.std(dim=0, correction=0)"):
+    return f"def standardize(x):\n    std = {std}\n    return {expression}"
 
 
 def distances(expression):
@@ -69,7 +69,9 @@ MISTAKES = {
         (buffers(blank="torch.zeros(images.shape)"), "torch.zeros(shape) knows the shape only"),
         (buffers(counts="torch.ones(len(images))"), "torch.ones makes floats"),
         (buffers(counts="torch.ones_like(images, dtype=torch.int64)"), "a 1 for every pixel"),
+        (buffers(counts="torch.tensor([1] * len(images))"), "an empty list has no type"),
         ("def buffers(images):\n    return torch.zeros_like(images)", "must return 3 tensors"),
+        (buffers().replace("return", "answer ="), "Is a `return` missing?"),
         (buffers(blank="images.zero_()"), "changed its input `images`"),
     ],
     "01.2": [
@@ -84,6 +86,9 @@ MISTAKES = {
         (read_scores(missed="scores.argmax(dim=1) != labels"), "the rows themselves"),
         (read_scores(missed="scores * (scores.argmax(dim=1) != labels)[:, None]"), "leaves the other rows out"),
         (read_scores(missed="scores[scores.argmax(dim=0) != labels[:4]]"), "one value for each row"),
+        (read_scores(predicted="scores.argmax(dim=0)", missed="scores[scores.argmax(dim=0) != labels]"), "one class for each image, argmax(dim=1)"),
+        (read_scores(predicted="scores.max(dim=1)"), "max(dim=1) returns the largest values and their places"),
+        (read_scores(predicted="scores.max(dim=1)", missed="scores[scores.max(dim=1) != labels]"), "max(dim=1) returns the largest values and their places"),
     ],
     "01.3": [
         (one_hot("table[:, labels] = 1"), "fills whole columns"),
@@ -123,6 +128,8 @@ MISTAKES = {
         (predict(p6=(2, 3)), "the same number of cells is not enough"),
         (predict(p5=(5, 5)), "go pair by pair"),
         (predict(p1=12.5), "answer with a shape"),
+        (predict(p2="runtime error"), 'exactly "error"'),
+        (predict(p1="(4, 3)"), "without quotes"),
     ],
     "01.6": [
         (standardize("(x - x.mean(dim=0)) / x.std(dim=0)"), "the one with N: correction=0"),
@@ -134,6 +141,23 @@ MISTAKES = {
         (standardize("x / x.std(dim=0, correction=0)"), "did not take the mean off"),
         (standardize("(x - x.mean(dim=0)) / x.std(dim=0, correction=0)"), "0 / 0 is NaN"),
         (standardize("torch.nan_to_num((x - x.mean(dim=0)) / (x.square().mean(dim=0) - x.mean(dim=0).square()).sqrt())"), "loses the digits"),
+        *[(standardize(expression), "did not become zeros") for expression in (
+            "(x - x.mean(dim=0)) / torch.where(std == 0, 1, std)",
+            "torch.nan_to_num((x - x.mean(dim=0)) / std)",
+            "torch.nan_to_num((x - x.mean(dim=0)) / std, posinf=0, neginf=0)",
+            "((x - x.mean(dim=0)) / std).where(std > 0, 0)",
+            "((z := (x - x.mean(dim=0)) / std).masked_fill(z.isnan(), 0))",
+            "(x - x.mean(dim=0)) / (std + 1e-8)",
+            "(x - x.mean(dim=0)) / std.clamp(min=1e-8)",
+        )],
+        *[(standardize(expression), "A column with a small spread") for expression in (
+            "(x - x.mean(dim=0)) / torch.where(std < 1e-2, 1, std)",
+            "(x - x.mean(dim=0)) / torch.where(std < 1e-5, 1, std)",
+            "((x - x.mean(dim=0)) / std).where(std > 1e-2, 0)",
+            "(x - x.mean(dim=0)) / (std + 1e-5)",
+            "(x - x.mean(dim=0)) / std.clamp_min(1e-5)",
+            "(x - x.mean(dim=0)) / torch.sqrt(std ** 2 + 1e-10)",
+        )],
         ("def standardize(x):\n    std = x.std(dim=0, correction=0)\n    std[std == 0] = 1\n    x -= x.mean(dim=0)\n    return x / std", "changed its input `x`"),
     ],
     "01.7": [
@@ -147,6 +171,8 @@ MISTAKES = {
         (distances("a @ b.T"), "inner products"),
         (distances("a @ b"), "a @ b.T"),
         (distances("(a[:, None] - b).square()"), "still to be summed"),
+        (distances("a[:, None] - b"), "square them, then sum"),
+        (distances("(a[:, None] - b).sum(-1) ** 2"), "summed first and squared then"),
         (distances("(a[:, None] - b).square().sum(dim=0)"), "the wrong dimension"),
         (distances("(a - b).square().sum(dim=1) if a.shape == b.shape else (a[:, None] - b).square().sum(dim=2)"), "pairs row i with row i only"),
     ],
@@ -155,7 +181,7 @@ MISTAKES = {
         (products(grey="(images * weights[:, None, None]).mean(dim=1)"), "they are to be summed"),
         (products(grey="images * weights[:, None, None]"), "still to be summed over dimension 1"),
         (products(grey="(images * weights[:, None, None]).sum(dim=1, keepdim=True)"), "a channel dimension of size 1"),
-        (products(grey="(images * weights).sum(dim=1)"), "lines them up with the width"),
+        (products(grey="(images * weights).sum(dim=1)"), "broadcasting lines up on the right"),
         (products(grey="(images * weights).sum(dim=1) if images.shape[3] == 3 else (images * weights[:, None, None]).sum(dim=1)"), "The weights went along the width"),
         (products(grey="torch.einsum('chw,c->hw', images, weights)"), "as many letters as"),
         (products(gram="torch.einsum('nchw,ndhw->cd', features, features)"), "summed over the images too"),
@@ -164,6 +190,22 @@ MISTAKES = {
         (products(gram="torch.einsum('nchw,nchw->nc', features, features)"), "multiplied with itself only"),
         (products(gram="torch.einsum('nchw,ndab->ncd', features, features)"), "the product of the channels' sums"),
         (products(gram="features.flatten(2) @ features.flatten(2)"), "one factor must be transposed"),
+        (products(gram="features @ features.T"), "`.T` reverses all the dimensions"),
+        (products(gram="features.flatten(2) @ features.flatten(2).T"), "`.T` reverses all the dimensions"),
+        (products(gram="features.flatten(2) * features.flatten(2).transpose(1, 2)"), "(@, not *)"),
+        (products(gram="features.flatten(1) @ features.flatten(1)"), "one product of the whole batch"),
+        (products(gram="features @ features.transpose(2, 3)"), "within one channel"),
+        (products(gram="features[:, :, None] * features[:, None]"), "still to be summed over the pixels"),
+        (products(gram="(f := features.reshape(len(features), -1, features.shape[1])).transpose(1, 2) @ f"), "flatten(2) keeps each channel whole"),
+        (products(gram="torch.einsum('nchw,nchw->ncc', features, features)"), "kept only once"),
+        (products(gram="torch.einsum('nchw,ndhw->ncd', features)"), "one group of letters per tensor"),
+        (products(gram="torch.einsum('nchw->nc', features, features)"), "one group of letters per tensor"),
+        (products(grey="torch.einsum('nchw,h->nhw', images, weights)"), "stands for two different sizes"),
+        (products(grey="torch.einsum('nchw,c->nxhw', images, weights)"), "must occur before it"),
+        (products(grey="torch.einsum('[nchw],c->nhw', images, weights)"), "letters, commas and one arrow"),
+        (products(grey="images @ weights"), "the channels are dimension 1"),
+        (products(grey="images @ weights[:, None]"), "the channels are dimension 1"),
+        (products(grey="images.reshape(len(images), images.shape[2], images.shape[3], 3) @ weights"), "permute(0, 2, 3, 1) moves them"),
     ],
     "01.9": [
         (pieces(window=SQUARE + ".clone()"), "it is a copy"),
@@ -186,6 +228,19 @@ MISTAKES = {
         (patches(cut="grid.permute(0, 2, 4, 1, 3, 5)"), "still on a grid"),
         (patches(cut="grid.permute(0, 2, 4, 1, 3, 5).reshape(n, -1, c * size * size)"), "flat or still on a grid"),
         (patches(cut="grid.permute(0, 2, 4, 1, 3, 5).view(n, -1, c, size, size)"), "use reshape"),
+        (patches(cut="grid.permute(0, 3, 1, 4, 2, 5).reshape(n, -1, c, size, size)"), "the one of the way back"),
+        (patches(cut="images.reshape(n, c, size, h // size, size, w // size).permute(0, 2, 4, 1, 3, 5).reshape(n, -1, c, size, size)"), "Height was split into (size, H // size)"),
+        (patches(cut="images.reshape(n, c, size, h // size, size, w // size).permute(0, 3, 5, 1, 2, 4).reshape(n, -1, c, size, size)"), "Height was split into (size, H // size)"),
+        (patches(cut="grid.permute(2, 4, 0, 1, 3, 5).reshape(n, -1, c, size, size)"), "The images are mixed"),
+        (patches(cut="grid.permute(0, 1, 2, 4, 3, 5).reshape(n, -1, c, size, size)"), "it must come behind them"),
+        (patches(cut="grid.permute(0, 2, 4, 3, 5, 1).reshape(n, -1, c, size, size)"), "c must come before y and x"),
+        (patches(cut="grid.permute(2, 4, 1, 3, 5).reshape(n, -1, c, size, size)"), "all the dimensions, here six"),
+        (patches(cut="grid.permute(0, 2, 4, 1, 3, 3).reshape(n, -1, c, size, size)"), "each of the numbers 0 to 5 once"),
+        (patches(cut="images.reshape(n, c, h / size, size, w / size, size)"), "use //"),
+        (patches(grid="n, height / size, width / size, c, size, size"), "use //"),
+        (patches(joined="grid.permute(0, 2, 4, 1, 3, 5).reshape(n, c, height, width)"), "the one of to_patches"),
+        (patches(joined="grid.permute(0, 3, 2, 4, 1, 5).reshape(n, c, height, width)"), "Patch row and patch column are swapped"),
+        (patches(grid="n, width // size, height // size, c, size, size"), "column by column: the patch number"),
         (patches(joined="patches.reshape(n, c, height, width)"), "each one lies in a row"),
         (patches(grid="n, width // size, height // size, c, size, size", joined="grid.permute(0, 3, 2, 4, 1, 5).reshape(n, c, height, width)"), "column by column: the patch number"),
         (patches(joined="grid.permute(0, 3, 1, 5, 2, 4).reshape(n, c, height, width)"), "transposed on its way back"),
@@ -215,7 +270,7 @@ RIGHT = {
     "01.5": ["p1, p2, p3 = [4, 3], 'Error', torch.Size([4, 3])\np4, p5, p6 = torch.broadcast_shapes((5, 1, 4), (3, 1)), (4, 4), 'error'"],
     "01.6": [
         standardize("torch.nan_to_num((x - x.mean(0)) / torch.where(x.amax(0) > x.amin(0), x.std(0, unbiased=False), torch.inf))"),
-        "def standardize(x):\n    centred = x - x.mean(dim=0, keepdim=True)\n    std = centred.square().mean(dim=0).sqrt()\n    return centred / std.clamp_min(1e-5)",
+        "def standardize(x):\n    centred = x - x.mean(dim=0, keepdim=True)\n    std = centred.square().mean(dim=0).sqrt()\n    return torch.where((x == x[0]).all(dim=0), 0, centred / std)",
         "def standardize(x):\n    columns = [c - c.mean() if (c == c[0]).all() else (c - c.mean()) / c.std(correction=0) for c in x.T]\n    return torch.stack(columns, dim=1)",
     ],
     "01.7": [

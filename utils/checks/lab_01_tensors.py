@@ -8,6 +8,7 @@ from . import exercise
 def parts(case, answer, names: str):
     """The tensors that an answer returned together, or the end of the case when it did not return that many."""
     count = len(names.split(", "))
+    case.that(answer is not None, f"The function returned None. Is a `return` missing? `return {names}`.")
     case.that(isinstance(answer, (tuple, list)) and len(answer) == count,
               f"The function must return {count} tensors: `return {names}`.")
     return answer
@@ -52,8 +53,10 @@ class Buffers:
             case.that(not torch.equal(noise, parts(case, again, "blank, noise, counts")[1]),
                       "Two calls gave the same noise: a seed is set inside the function, or the noise is made once outside it.")
         n = len(images)
+        dtype_slip = ("counts is float32: torch.ones makes floats unless it is told dtype=torch.int64." if n else
+                      "counts is float32 for an empty batch: an empty list has no type that torch.tensor could follow. Say dtype=torch.int64.")
         case.close(counts, torch.ones(n, dtype=torch.int64), what="counts", mistakes={
-            "counts is float32: torch.ones makes floats unless it is told dtype=torch.int64.": torch.ones(n),
+            dtype_slip: torch.ones(n),
             "counts has a 1 for every pixel; one for each image is enough: len(images) of them.":
                 [torch.ones_like(images), torch.ones_like(images, dtype=torch.int64)],
             "counts holds zeros; it must hold ones.": torch.zeros(n, dtype=torch.int64),
@@ -67,6 +70,8 @@ class ReadScores:
     errors = {
         "Index tensor must have the same number of dimensions": "gather wants an index with as many dimensions as scores: labels[:, None], "
         "then take the extra dimension off again.",
+        "must match the size": "Two tensors of different sizes met. To compare with labels you need one class for each image, argmax(dim=1); "
+        "argmax(dim=0) goes down the columns and gives one number for each class.",
         "shape of the mask": "A mask on the rows has one value for each row: compare the (N,) predictions with the (N,) labels.",
     }
 
@@ -84,6 +89,7 @@ class ReadScores:
         predicted, true_scores, missed = parts(case, answer, "predicted, true_scores, missed")
         best = scores.argmax(dim=1)
         right = best == labels
+        case.that(not isinstance(predicted, list), "predicted holds two tensors: max(dim=1) returns the largest values and their places. Take the second, or use argmax.")
         case.close(predicted, best, what="predicted", mistakes={
             "predicted has one entry for each class: argmax(dim=0) goes down the columns. The dim given is the one that disappears: dim=1.": scores.argmax(dim=0),
             "predicted is a single number: without dim, argmax counts through the whole table.": scores.argmax(),
@@ -94,7 +100,7 @@ class ReadScores:
         case.close(true_scores, own, what="true_scores", mistakes={
             "scores[:, labels] takes all the columns named in labels, in every row: (N, N). Give the rows too, as pairs: row i with labels[i].": scores[:, labels],
             "These are the best scores, not the true class's: index by labels, not by the prediction.": scores.amax(dim=1),
-            "true_scores has shape (N, 1): gather keeps the dimension. Take it off: [:, 0] or squeeze(1).": own[:, None],
+            "true_scores has shape (N, 1): gather keeps the dimension. Take it off: [:, 0].": own[:, None],
         })
         case.close(missed, scores[~right], what="missed", mistakes={
             "These are the rows that are predicted *right*; the mask is the wrong way round.": scores[right],
@@ -216,7 +222,9 @@ class Predict:
             if isinstance(given, int) and not isinstance(given, bool):
                 given = (given,)
             case.that(isinstance(given, (tuple, str)), f'{what}: answer with a shape such as (4, 3), or with "error".')
-            given = given.strip().lower() if isinstance(given, str) else given
+            if isinstance(given, str):
+                given = given.strip().lower()
+                case.that(given == "error", f'{what}: "{given}" cannot be read. Write a shape without quotes, such as (4, 3), or exactly "error".')
             case.that(given == want, slip.get(given, f"{what}: not {given}. Write one shape under the other, lined up on the right, and go pair by pair."))
 
 
@@ -237,9 +245,12 @@ class Standardize:
         yield {"x": rng.randn(3, 9, dtype=torch.float64).t()}
         yield {"x": rng.randn(50, 2) + 1000.0}  # far from zero: mean(x²) − mean(x)² loses its digits
         yield {"x": rng.randn(1, 3)}  # one row: every column is constant
-        x = rng.randn(10, 3)
-        x[:, 2] = 0.1  # the sum of ten 0.1 is not exactly 1
-        yield {"x": x}
+        yield {"x": torch.full((10, 1), 0.1)}  # its mean is rounded, and its std comes out as 7e-9
+        for rows in (7, 9, 13):
+            x = rng.randn(rows, 3)
+            x[:, 0] = 0.1  # its mean is rounded, and its std comes out as 0
+            yield {"x": x}
+        yield {"x": rng.randn(8, 3) * torch.tensor([1.0, 1e-3, 1e-6])}  # a small spread is not a constant column
 
     def probe(student, x):
         return {"y": student.standardize(x)}
@@ -266,8 +277,13 @@ class Standardize:
             case.that(not y.isinf().any(), "A column became infinite: something was divided by 0. A constant column must become zeros.")
             if constant.any():
                 case.that(bool(y[:, constant].abs().max() < 0.02),
-                          "A column whose values are all equal did not become zeros. Rounding can leave a tiny deviation, 1e-8 in place of 0, "
-                          "and dividing by it makes large numbers: compare the column's largest value with its smallest.")
+                          "A column whose values are all equal did not become zeros. Its mean is rounded, so that x - mean and std can be 1e-8 in place of 0, "
+                          "and their quotient 1 or huge: do not ask std, compare the column's largest value with its smallest.")
+            small = ~constant & (std < 1e-2)
+            if small.any() and x.isfinite().all():
+                case.that(bool(((y - want).abs() < 0.01)[:, small].all()) or not bool(((y - want).abs() < 0.01)[:, ~small].all()),
+                          "A column with a small spread is not constant, and it is off: a number added to std, or a threshold on std, is too large for it. "
+                          "Constant is where the largest value equals the smallest.")
             if x.abs().max() > 500:
                 case.that(bool(((y - want).abs() < 0.02).all()) or bool(((centred - y).abs() < 1e-3).all()),
                           "The result is off where the values are far from 0: mean(x²) − mean(x)² subtracts two large numbers and loses the digits. "
@@ -304,6 +320,8 @@ class SquaredDistances:
             "These are sums of absolute differences; squares were asked for.": gaps.abs().sum(dim=2),
             "These are inner products, not distances.": a @ b.t(),
             "The squared differences are still to be summed over the last dimension.": gaps.square(),
+            "These are the differences, one for each column: square them, then sum over the last dimension.": gaps,
+            "You summed first and squared then; each difference must be squared before the sum.": gaps.sum(dim=2).square(),
             "You summed over the wrong dimension: the columns are the last one.": [gaps.square().sum(dim=0), gaps.square().sum(dim=1)],
         }
         if a.shape == b.shape:
@@ -318,11 +336,19 @@ class Products:
     """Sums of products: matmul and einsum."""
 
     errors = {
-        "must match the size": "The weights met the wrong dimension: broadcasting lines them up with the width. Give them the shape (3, 1, 1), or name the dimensions in einsum.",
-        "doesn't match the broadcasted shape": "The weights met the wrong dimension: name the dimensions in einsum.",
-        "cannot be multiplied": "@ sums over the last dimension of the first and the last but one of the second. Make the pixels one dimension, flatten(2), and transpose one factor.",
-        "Expected size for first two dimensions": "@ sums over the last dimension of the first and the last but one of the second: one factor must be transposed.",
-        "einsum": "In einsum each letter names one dimension: the text before the comma needs as many letters as the first tensor has dimensions.",
+        "does not broadcast with previously seen size": "In einsum the same letter stands for two different sizes here. Only dimensions that run together, and so have one size, may share a letter.",
+        "more than once in the output": "In einsum a letter can be kept only once: give the second tensor's channels another letter, d.",
+        "operands were provided": "einsum needs one group of letters per tensor, separated by commas: two tensors, two groups.",
+        "does not match the number of dimensions": "In einsum each letter names one dimension: a tensor's group needs as many letters as the tensor has dimensions.",
+        "does not appear in the equation": "In einsum a letter behind the arrow must occur before it, in the group of some tensor.",
+        "invalid subscript": "einsum takes letters, commas and one arrow only, such as \"ik,kj->ij\".",
+        "gram: RuntimeError: The size of tensor": "Two tensors of different sizes met. On a batch `.T` reverses all the dimensions; make the pixels one dimension, flatten(2), "
+        "then multiply (@, not *) with the transpose of the last two: .transpose(-2, -1).",
+        "gram: RuntimeError: Expected size for first two dimensions": "@ sums over the last dimension of the first and the last but one of the second: one factor must be transposed, .transpose(-2, -1).",
+        "gram: RuntimeError: mm: ": "@ on tables made one product of the whole batch. Keep the images apart: flatten(2) leaves (N, C, pixels), and transpose one factor, .transpose(-2, -1).",
+        "to_grey: RuntimeError: The size of tensor": "The weights met the wrong dimension: broadcasting lines up on the right. Give them the shape (3, 1, 1), or name the dimensions in einsum.",
+        "to_grey: RuntimeError: size mismatch": "@ sums over the last dimension, the width; the channels are dimension 1. Move them to the end with permute, or name the dimensions in einsum.",
+        "to_grey: RuntimeError: mm: ": "@ sums over the last dimension, the width; the channels are dimension 1. Move them to the end with permute, or name the dimensions in einsum.",
     }
 
     def inputs(rng):
@@ -337,10 +363,12 @@ class Products:
 
     def judge(case, images, weights, features, grey, products):
         weighted = images * weights[:, None, None]
+        want_shape = weighted[:, 0].shape
         mistakes = {
             "You took the plain mean of the channels; each has its own weight.": images.mean(dim=1),
             "You averaged the weighted channels: they are to be summed, the weights add up to 1 already.": weighted.mean(dim=1),
             "The weighted channels are still to be summed over dimension 1.": weighted,
+            "reshape does not move the channels, it only cuts the row of numbers anew; permute(0, 2, 3, 1) moves them.": images.reshape(*want_shape, 3) @ weights,
             "There is still a channel dimension of size 1: take it off, or sum without keepdim.": weighted.sum(dim=1, keepdim=True),
         }
         if images.shape[3] == len(weights):
@@ -350,7 +378,8 @@ class Products:
 
         flat = features.flatten(2)
         want = flat @ flat.transpose(1, 2)
-        n, _, height, width = features.shape
+        n, channels, height, width = features.shape
+        cut = features.reshape(n, height * width, channels)
         norms = flat.square().sum(dim=2)
         case.close(products, want, what="gram(features)", rtol=1e-4, atol=1e-5, mistakes={
             "The products are summed over the images too: keep n on the right of the arrow, or use a batched product.": [want.sum(dim=0)],
@@ -359,6 +388,9 @@ class Products:
             "These are the products of pixels with pixels, summed over the channels: transpose the other factor.": flat.transpose(1, 2) @ flat,
             "Each channel is multiplied with itself only; every pair of channels is asked for: give the second one another letter.":
                 [norms, torch.diag_embed(norms)],
+            "reshape does not move the channels, it only cuts the row of numbers anew: flatten(2) keeps each channel whole.": cut.transpose(1, 2) @ cut,
+            "@ multiplied the rows of each picture, within one channel. Make the pixels one dimension first: flatten(2).": features @ features.mT,
+            "The products are still to be summed over the pixels.": features[:, :, None] * features[:, None],
             "The pixels are not summed one by one: this is the product of the channels' sums.": torch.einsum("nck,ndl->ncd", flat, flat),
         })
 
@@ -419,6 +451,9 @@ class Patches:
 
     errors = {
         "view size is not compatible": "permute changes the strides only, and view cannot join dimensions that are not neighbours in memory: use reshape, which copies where it must.",
+        "duplicate dims": "permute needs each of the numbers 0 to 5 once.",
+        "length of the desired ordering": "permute needs all the dimensions, here six: one number for each, the first, 0, too.",
+        "but got float": "A size must be a whole number, and / makes a float: use //.",
         "is invalid for input of size": "The sizes do not multiply to the number of values: height // size rows of patches, width // size columns of patches.",
     }
 
@@ -438,6 +473,7 @@ class Patches:
     def judge(case, images, size, patches, height, width, cut, joined):
         n, c, h, w = images.shape
         grid = images.reshape(n, c, h // size, size, w // size, size)  # n, c, row of patches, y, column of patches, x
+        split = images.reshape(n, c, size, h // size, size, w // size)
         case.close(cut, grid.permute(0, 2, 4, 1, 3, 5).reshape(n, -1, c, size, size), what="to_patches(images, size)", mistakes={
             "The values are cut in the order of memory: pieces of rows, not squares. Split height and width first, then permute, then join.":
                 [images.reshape(n, -1, c, size, size), images.reshape(n, c, -1, size, size).transpose(1, 2)],
@@ -447,16 +483,29 @@ class Patches:
                 grid.permute(0, 1, 2, 4, 3, 5).reshape(n, c, -1, size, size),
             "The patches are right, but flat or still on a grid of rows and columns: shape (N, patches, C, size, size).":
                 [grid.permute(0, 2, 4, 1, 3, 5).reshape(n, (h // size) * (w // size), -1), grid.permute(0, 2, 4, 1, 3, 5)],
-            "Here the permute is missing: split and joined again, the values are where they were.": grid.reshape(n, -1, c, size, size),
+            "This permute is the one of the way back. Wanted are n, patch row, patch column, c, y, x: for each, the place where it stands in the split.":
+                grid.permute(0, 3, 1, 4, 2, 5).reshape(n, -1, c, size, size),
+            "Height was split into (size, H // size): the patch row must come first, (H // size, size); likewise the width. As it is, a patch collects pixels that lie far apart.":
+                [split.permute(0, 2, 4, 1, 3, 5).reshape(n, -1, c, size, size), split.permute(0, 3, 5, 1, 2, 4).reshape(n, -1, c, size, size)],
+            "The images are mixed: n must stay in front, before the patch numbers.": grid.permute(2, 4, 0, 1, 3, 5).reshape(n, -1, c, size, size),
+            "The channels of a patch are mixed: c stands before the patch numbers in permute, it must come behind them.":
+                grid.permute(0, 1, 2, 4, 3, 5).reshape(n, -1, c, size, size),
+            "The channels of a patch are mixed: c must come before y and x in permute.":
+                grid.permute(0, 2, 4, 3, 5, 1).reshape(n, -1, c, size, size),
         })
         p = patches.shape[-1]
         tiles = patches.reshape(n, height // p, width // p, patches.shape[2], p, p)  # n, row of patches, column, c, y, x
         shape = (n, patches.shape[2], height, width)
+        turned = patches.reshape(n, width // p, height // p, shape[1], p, p)
         case.close(joined, tiles.permute(0, 3, 1, 4, 2, 5).reshape(shape), what="from_patches(patches, height, width)", mistakes={
             "The patches are joined in the order of memory, so each one lies in a row. Split the patch number into row and column, permute, then join.":
                 patches.reshape(shape),
             "The image is made of patches column by column: the patch number counts row by row, height // size rows first.":
-                patches.reshape(n, width // p, height // p, shape[1], p, p).permute(0, 3, 2, 4, 1, 5).reshape(shape),
+                [turned.permute(0, 3, 2, 4, 1, 5).reshape(shape), turned.permute(0, 3, 1, 4, 2, 5).reshape(shape)],
+            "This permute is the one of to_patches; on the way back the order to reach is n, c, patch row, y, patch column, x.":
+                tiles.permute(0, 2, 4, 1, 3, 5).reshape(shape),
+            "Patch row and patch column are swapped in permute: y belongs behind the patch row, x behind the patch column.":
+                tiles.permute(0, 3, 2, 4, 1, 5).reshape(shape),
             "Each patch is transposed on its way back: y goes with the rows of patches, x with their columns.":
                 tiles.permute(0, 3, 1, 5, 2, 4).reshape(shape),
             "The pixels of different patches alternate: after permute, y must stand right behind the row of patches, x behind the column.":
