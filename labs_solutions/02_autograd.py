@@ -12,7 +12,7 @@
 # **You will be able to** take a training step and say what each line of it does; read the graph that torch records; write gradient descent by hand; train on batches larger than
 # your memory; freeze part of a network; understand the four errors that everyone meets; build a small autograd yourself.
 #
-# **Time** 105 min · **Know first** lab 01; what a derivative is
+# **Time** 130 min · **Know first** lab 01; what a derivative is
 #
 # How to work: run the cells from top to bottom. In an exercise, replace the line that raises `NotAttempted` (or the `...`) by your code, run the cell, then run its check.
 
@@ -35,7 +35,7 @@ from utils.checks import NotAttempted, check, hand_in, progress
 # ## 1 · One training step
 #
 # Here is a whole step of training, on a real network: resnet18, which sorts images into 1000 classes. The image and its label are random, and so are the weights
-# (`weights=None`: the trained ones are a download, and one step works without). Run it; the next cells take it apart.
+# (`weights=None`: the trained ones are a download, and one step works without). Run it; the next cells take it apart; you need not know resnet18, cross-entropy or SGD yet.
 
 # %% tags=["demo"]
 runtime.seed_everything(0)
@@ -44,7 +44,7 @@ image = torch.rand(1, 3, 64, 64)  # one image: 3 colours, 64 × 64 pixels
 label = torch.randint(0, 1000, (1,))
 optimizer = torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
 
-logits = model(image)  # forward: the network's score for each class
+logits = model(image)  # forward: the network's scores, one for each class ("logits")
 loss = F.cross_entropy(logits, label)  # one number: how wrong the scores are
 loss.backward()  # backward: in which direction should each weight move?
 one = model.fc.weight[label.item(), 0]  # one of the weights, to look at
@@ -66,7 +66,7 @@ print(f"before − 0.01 · .grad    {before - 0.01 * slope:.5f}")
 print(f"the weight, after        {one.item():.5f}")
 
 # %% [markdown]
-# `loss.backward()` wrote a number into `.grad` for each of the 11.7 million weights, and `optimizer.step()` subtracted a hundredth of it. (Momentum mixes in the
+# `loss.backward()` wrote a number into `.grad` for each of the 11.7 million weights, and `optimizer.step()` subtracted a hundredth of it. (`momentum` mixes in the
 # gradients of earlier steps; at the first step there are none.) A few more steps on the same image:
 
 # %% tags=["demo"]
@@ -193,13 +193,14 @@ print("a was made by", a.grad_fn)
 
 # %% tags=["demo"]
 figure = plotting.autograd_graph(Q, {"a": a, "b": b}, title="What torch recorded for Q = 3a³ − b²")
-plotting.show(figure, alt="A graph: the result points to SubBackward0, that to MulBackward0 and PowBackward0; the ways end at a and b, called AccumulateGrad, and at one input without gradient, the number 3.")
+plotting.show(figure, alt="A graph: the result points to SubBackward0, that to MulBackward0 and PowBackward0; the ways end at a and b, called AccumulateGrad, and at one input without gradient, the factor 3.")
 
 # %% [markdown]
 # `backward()` starts at the top with slope 1 and walks down the arrows. Each box knows one rule (the slope of a power is exponent · base^(exponent − 1)) and multiplies what arrives by its own slope: the chain rule.
-# What reaches the bottom is added to `.grad`. That is the work of `AccumulateGrad`.
+# What reaches the bottom is added to `.grad`. That is the work of `AccumulateGrad`. The results in between pass their slopes on and keep none: only what stands at the bottom has a `.grad`.
 #
-# The green boxes are **leaves**: tensors that no recorded operation made, such as weights. The grey one is the number 3: no slope is wanted there, so that way ends.
+# The green boxes are **leaves**: tensors that no recorded operation made, such as weights. The grey one is the factor 3: no slope is wanted there, so that way ends.
+# (The exponents 3 and 2 are settings of `PowBackward0`, not inputs.)
 #
 # Recording spreads. A result is recorded as soon as *one* of its inputs is:
 
@@ -313,7 +314,8 @@ except RuntimeError as error:
 # loss.backward()
 # ```
 #
-# Replace each `...` by `True` or `False`, the last one by a number. Then check, and only then run the code to see for yourself.
+# Replace each `...` by `True` or `False`, the last one by a number. Then check, and only then run the code in a cell of your own, with `print(h.is_leaf, h.grad, w.grad)` and so on.
+# (Reading `h.grad` draws a long `UserWarning`: it says why it is None.)
 #
 # <details><summary>Hint 1</summary> Which of these tensors were made by a recorded operation? Which were made from scratch?</details>
 # <details><summary>Hint 2</summary> For backward, <code>d</code> is a constant: the same numbers, no way back to w.</details>
@@ -372,7 +374,7 @@ def descend(empty_grad: bool) -> list[float]:
 
 
 figure = plotting.curves(
-    {"grad emptied after each step": descend(True), "that line missing": descend(False)}, xlabel="step", title="The same descent, one line apart"
+    {"grad emptied after each step": descend(True), "that line missing": descend(False)}, xlabel="steps taken", title="The same descent, one line apart", x=range(30)
 )
 figure.axes[0].set_ylim(0, 6)
 plotting.show(figure, alt="Two loss curves over 30 steps. With the gradient emptied the loss falls smoothly; without, it swings up and down.")
@@ -450,7 +452,7 @@ try:
         left.plot([-2, 2], [(-2 * w + b).item(), (2 * w + b).item()], label=f"after {steps} steps")
     left.set(xlabel="x", ylabel="y", title="The line turns into place")
     left.legend(frameon=False, fontsize=8)
-    plotting.curves({"loss": losses}, xlabel="step", ylabel="mean squared error", title="The loss", ax=right)
+    plotting.curves({"loss": losses}, x=range(50), xlabel="steps taken", ylabel="mean squared error", title="The loss", ax=right)
     plotting.show(figure, alt=f"Left: forty points, and the line after 2, 5 and 50 steps, closer each time. Right: the loss falls from {losses[0]:.2f} to {losses[-1]:.2f}.")
 except NotAttempted:
     print("The picture appears when you have solved exercise 02.3.")
@@ -458,7 +460,7 @@ except NotAttempted:
 # %% [markdown]
 # ## 6 · Adding up on purpose
 #
-# A batch of 256 images may not fit into your GPU's memory. Because gradients add up, it need not: send four batches of 64 through, one after another, let their gradients add up,
+# A **batch** is the samples that go through the model together. One of 256 images may not fit into your GPU's memory. Because gradients add up, it need not: send four batches of 64 through, one after another, let their gradients add up,
 # and take one step. Here with four samples, at once and in two batches of two:
 
 # %% tags=["demo"]
@@ -488,11 +490,11 @@ print("batches of 3 and 1, halved:", w.grad.item())
 # ●●○ · 10 min · 3 points
 #
 # Leave in every parameter's `.grad` the gradient of the *mean cross-entropy over all samples of all batches*, as one large batch would give it, though the model sees one batch at a time. Batches
-# may differ in size; whatever was in `.grad` before does not count. Take no step.
+# may differ in size; whatever was in `.grad` before does not count. Call `backward()` once a batch, so that only one graph is in memory at a time. Take no step.
 #
 # <details><summary>Hint 1</summary> The mean over all samples is the sum over all samples, divided by their number. Sums do add up.</details>
 # <details><summary>Hint 2</summary> <code>F.cross_entropy(logits, y, reduction="sum")</code> is a batch's sum. The number of all samples is known before the first batch goes through.</details>
-# <details><summary>It passes for batches of 4, 4, 4 but fails on 6, 6, 2</summary> You divide by the number of batches. In the batch of 2, each sample then counts three times as much as in a batch of 6.</details>
+# <details><summary>It passes for batches of 5, 5, 5 but fails on 6, 6, 2</summary> You divide by the number of batches. In the batch of 2, each sample then counts three times as much as in a batch of 6.</details>
 # <details><summary>It fails when .grad is not empty</summary> <code>model.zero_grad()</code>, once, before the loop.</details>
 
 
@@ -523,7 +525,7 @@ progress("02")
 # ## 7 · Is it right? Nudge and see
 #
 # A gradient that is wrong raises no error; the loss just falls badly. To test one, go back to section 2: nudge, and measure. How long should the nudge be? Here is the error of two ways
-# to measure the slope of eˣ at 1, for nudges ε from 0.1 down to 10⁻¹²: the **forward difference** (f(x + ε) − f(x)) / ε, and the **central difference** (f(x + ε) − f(x − ε)) / 2ε, which looks to both sides.
+# to measure the slope of eˣ at 1, for nudges ε from 0.1 down to 10⁻¹²: the **forward difference** (f(x + ε) − f(x)) / ε, and the **central difference** (f(x + ε) − f(x − ε)) / (2ε), which looks to both sides.
 
 # %% tags=["demo"]
 nudges = [10.0**-k for k in range(1, 13)]
@@ -538,10 +540,11 @@ for dtype in (torch.float64, torch.float32):
         errors[f"central, {name}"].append(abs(central.item() - math.e))
 figure = plotting.curves(errors, x=nudges, xlabel="nudge ε", ylabel="error of the slope", title="Too long a nudge is inexact, too short a nudge is noise")
 figure.axes[0].set(xscale="log", yscale="log", ylim=(1e-11, 1e6))
-plotting.show(figure, alt="Four V-shaped curves of error against nudge. The lowest, the central difference in float64, reaches errors near 1e-10 for nudges from 1e-5 to 1e-7; in float32 the best is 4e-5.")
+plotting.show(figure, alt="Four curves of error against nudge; those of float64 are V-shaped. The lowest, the central difference in float64, reaches errors near 1e-10 for nudges from 1e-5 to 1e-7; in float32 the best is 4e-5, and below 1e-7 the curves lie flat near 2.7.")
 
 # %% [markdown]
-# On the right of each V the nudge is so long that the curve bends on the way; on the left, f(x + ε) and f(x − ε) agree in nearly all their digits, and their difference is rounding noise. So take
+# On the right of each V the nudge is so long that the curve bends on the way; on the left, f(x + ε) and f(x − ε) agree in nearly all their digits, and their difference is rounding noise. (In float32,
+# below 10⁻⁷, 1 + ε *is* 1: the difference is exactly 0, and the error is the whole slope, 2.7.) So take
 # the central difference, in float64, with ε near 10⁻⁵ or 10⁻⁶. In float32 even the best nudge leaves four or five correct digits.
 
 # %% [markdown]
@@ -551,7 +554,7 @@ plotting.show(figure, alt="Four V-shaped curves of error against nudge. The lowe
 # Return the central difference of f with respect to *each* element of x, without autograd. The check uses large ε, so that a forward difference shows.
 #
 # <details><summary>Hint 1</summary> Two calls of f per element: that element moved up, that element moved down, the others as they were.</details>
-# <details><summary>Hint 2</summary> A tensor of zeros with one ε in it, added to x, moves one element. The rows of <code>eps * torch.eye(x.numel())</code>, in x's shape, are all of these.</details>
+# <details><summary>Hint 2</summary> A tensor of zeros with one ε in it, added to x, moves one element. The rows of <code>eps * torch.eye(x.numel(), dtype=x.dtype)</code>, in x's shape, are all of these.</details>
 # <details><summary>It passes the first case but fails on a matrix that is not contiguous</summary> <code>x.flatten()</code> and <code>x.reshape(-1)</code> copy such an x: what you change there does not arrive in x. Build moved copies instead.</details>
 # <details><summary>It says that x was changed</summary> Adding ε in place and taking it off again does not give back the same float. Work on a copy.</details>
 
@@ -565,7 +568,7 @@ def central_difference(f, x: torch.Tensor, eps: float) -> torch.Tensor:
         x: any shape, also (); not to be changed.
         eps: the nudge ε.
     Returns:
-        (f(x + ε) − f(x − ε)) / 2ε for each element; x's shape and dtype.
+        (f(x + ε) − f(x − ε)) / (2ε) for each element; x's shape and dtype.
     """
     ### BEGIN SOLUTION
     nudges = eps * torch.eye(x.numel(), dtype=x.dtype).reshape(-1, *x.shape)
@@ -578,7 +581,7 @@ def central_difference(f, x: torch.Tensor, eps: float) -> torch.Tensor:
 check("02.5")
 
 # %% [markdown]
-# For a network with n weights this takes 2n forward passes; for resnet18, 23 million. `backward()` costs about as much as two of them. That difference is why deep learning is possible.
+# For a network with n weights this takes 2n forward passes; for resnet18, 23 million. `backward()` costs about as much as two to four of them. That difference is why deep learning is possible.
 #
 # ## 8 · Several outputs
 #
@@ -599,18 +602,18 @@ for v in ([1.0, 0.0], [0.0, 1.0], [1.0, 10.0]):
 # %% [markdown]
 # With v = (1, 0) come the slopes of the first output, (x₁, x₀); with (0, 1) those of the second, (1, 2·x₁). Any other v mixes the two: the third line is the first plus ten times the second.
 #
-# All slopes in one table, a row per output and a column per input, are the **Jacobian** J. So `backward` computes vᵀJ, a **vector–Jacobian product**, and never builds J. It pays: between two layers of 4096 numbers,
+# All slopes in one table, a row per output and a column per input, are the **Jacobian** J. So `backward` computes vᵀJ (v as a row, times the table), a **vector–Jacobian product**, and never builds J. It pays: between two layers of 4096 numbers,
 # J has 17 million entries, v has 4096. Training needs just this, because a loss is one number: backward carries one v from layer to layer.
 
 # %% [markdown]
 # ### Exercise 02.6 · The vector–Jacobian product
 # ●●○ · 6 min · 2 points
 #
-# Return vᵀJ for any f and v, at x, without building J. Calling it twice must give the same result twice.
+# Return vᵀJ for any f and v, at x; there is no need to build J. x and f(x) may be matrices: vᵀJ is then the gradient of `(v * f(x)).sum()`. Calling it twice must give the same result twice.
 #
 # <details><summary>Hint 1</summary> x may not require a gradient, and should be left alone: start from a copy that does.</details>
-# <details><summary>Hint 2</summary> <code>torch.autograd.grad</code> has an argument for v: <code>grad_outputs</code>. Or: which number has the gradient vᵀJ?</details>
-# <details><summary>It works for ℝ³ → ℝ³ but not for ℝ⁵ → ℝ²</summary> v has the shape of f(x), not of x. It goes in where backward starts, not at the end.</details>
+# <details><summary>Hint 2</summary> <code>torch.autograd.grad</code> has an argument for v: <code>grad_outputs</code>. Or use the number whose gradient it is.</details>
+# <details><summary>It works for 3 numbers to 3 (ℝ³ to ℝ³) but not for 5 to 2</summary> v has the shape of f(x), not of x. It goes in where backward starts, not at the end.</details>
 
 
 # %% exercise="02.6"
@@ -637,7 +640,7 @@ check("02.6")
 # %% [markdown]
 # ## 9 · Freezing a network
 #
-# You have a network that somebody trained on a million photographs, and 200 photographs of your own, of ten kinds of mushroom. Its body already sees edges, fur and stems; only its last layer, `fc`, answers
+# You have a network that somebody trained on a million photographs, and 200 photographs of your own, of ten kinds of mushroom. Its body already sees edges, fur and stems; only its last layer, its **head** `fc`, answers
 # the wrong question. So keep the body as it is (**freeze** it), and train a new last layer. Freezing means: no gradient wanted. See what that does to the graph:
 
 # %% tags=["demo"]
@@ -670,8 +673,9 @@ print(f"forward and backward, all parameters:  {1000 * seconds_per_step(model):.
 
 # %% [markdown]
 # ### Exercise 02.7 · A frozen body and a new head
-# ●●○ · 8 min · 3 points
+# ●●○ · 12 min · 3 points
 #
+# An `nn.Linear(d, k)` turns d numbers into k by its parameters `weight` and `bias`; `model.fc` is one, and `model.parameters()` walks over all parameters of the model.
 # Freeze the model, replace `model.fc` by a fresh `nn.Linear` with `num_classes` outputs, and return the model. Afterwards a step of training must change `fc.weight` and `fc.bias`, and nothing else. The check tries
 # it on resnet18 with ten classes, and on another network that ends in `fc`.
 #
@@ -702,7 +706,7 @@ def new_head(model: nn.Module, num_classes: int) -> nn.Module:
 check("02.7")
 
 # %% [markdown]
-# One trap remains. Batch norm layers also keep running averages of the data. These are no parameters, so freezing does not stop them:
+# One trap remains. Batch norm layers, which rescale what passes through them to mean 0 and spread 1, also keep running averages of the data. These are no parameters, so freezing does not stop them:
 
 # %% tags=["demo"]
 for p in model.parameters():
@@ -829,7 +833,7 @@ except RuntimeError as error:
 # ### Exercise 02.8 · A function with a backward of its own
 # ●●○ · 10 min · 3 points
 #
-# Swish, x · σ(βx), is the activation of several well-known networks (with β = 1 torch calls it SiLU). Written with torch's operations, it keeps two tensors for backward, x and σ(βx). Write it as a `Function` that keeps only x.
+# Swish, x · σ(βx), is the activation (the function between two layers) of several well-known networks (with β = 1 torch calls it SiLU). Written with torch's operations, it keeps two tensors for backward, x and σ(βx). Write it as a `Function` that keeps only x.
 # β is a plain Python number, not to be trained: it gets `None` for a gradient. The slope, by the product rule and with s = σ(βx): s + β·x·s·(1 − s).
 #
 # <details><summary>Hint 1</summary> Follow <code>Cube</code>. A tensor goes into <code>ctx.save_for_backward</code>, a plain number into an attribute: <code>ctx.beta = beta</code>.</details>
@@ -899,15 +903,17 @@ print(f"y = {y.item():.4f}, slopes: a {a.grad.item():.4f}, b {b.grad.item():.4f}
 
 # %% [markdown]
 # ### Exercise 02.9 · A reverse-mode engine
-# ●●● · 20 min · 5 points
+# ●●● · 30 min · 5 points
 #
-# Fill in `+`, `*`, `tanh` and `backward`. `a.grad` must then agree with torch, on any expression. As in torch, gradients add up in the leaves: `backward` on a second expression adds to what the first left there.
+# "Reverse mode" is the way from the result back to the inputs. Fill in `+`, `*`, `tanh` and `backward`. The leaves' `grad` must then agree with torch, on any expression of these operations. As in torch,
+# gradients add up in the leaves: a second `backward`, also through nodes that the first went through, adds to what is there. (torch would want `retain_graph=True` for that.)
 #
-# <details><summary>Hint 1</summary> An operation makes a new <code>Value</code> from the result, with a pair (input, slope) for each input. For the sum both slopes are 1.0.</details>
+# <details><summary>Hint 1</summary> An operation makes a new <code>Value</code> from the result, with a pair (input, slope) for each input. For the sum both slopes are 1.0; for tanh use <code>math.tanh</code>.</details>
 # <details><summary>Hint 2</summary> backward, first half: a function <code>visit(node)</code>: if the node was seen, return; else note it as seen, visit its inputs, append it to a list.</details>
-# <details><summary>Hint 3</summary> backward, second half: the result's own <code>grad</code> is 1.0. Then for each node, from the end of that list to its start: to the grad of each input, add slope times the node's grad.</details>
+# <details><summary>Hint 3</summary> backward, second half: first set to 0 the grad of every node <em>that has inputs</em>; leaves keep theirs. The result's own <code>grad</code> is 1.0. Then for each node, from the end of that list to its start: to the grad of each input, add slope times the node's grad.</details>
 # <details><summary>a·a is wrong by half</summary> The second report overwrote the first: <code>+=</code>.</details>
 # <details><summary>The plain case works, u + u·c does not</summary> You pass gradients on while you walk. Make the whole list first; then pass them on.</details>
+# <details><summary>Only the second call of backward is wrong</summary> A node in between still holds what the first call left in it: see hint 3.</details>
 
 
 # %% exercise="02.9"
@@ -944,7 +950,7 @@ class Value:
         ### END SOLUTION
 
     def backward(self):
-        """Add to the `grad` of every number this one was made from its slope with respect to that number."""
+        """Add to the `grad` of each leaf that this number was made from its slope there; the numbers in between get theirs anew."""
         ### BEGIN SOLUTION
         order, seen = [], set()
 
@@ -957,6 +963,9 @@ class Value:
             order.append(node)
 
         visit(self)
+        for node in order:
+            if node.inputs:
+                node.grad = 0.0
         self.grad = 1.0
         for node in reversed(order):
             for source, slope in node.inputs:
@@ -992,7 +1001,7 @@ except NotAttempted:
     print("The comparison appears when you have solved exercise 02.9.")
 
 # %% [markdown]
-# What torch adds to this: tensors in place of numbers, a few thousand operations with their rules, GPUs, and the care of section 10. The idea is the one you wrote.
+# What torch adds to this: tensors in place of numbers, hundreds of rules, GPUs, and the care of section 10. The idea is the one you wrote.
 #
 # ## Recap
 #

@@ -195,10 +195,11 @@ def _verdict(path: list[float], losses: list[float]) -> str:
     if losses[-1] > losses[0] * 1.01:
         return "diverges"
     moves = [b - a for a, b in zip(path, path[1:])]
-    turns = sum(a * b < 0 for a, b in zip(moves, moves[1:]))
+    turns = [min(abs(a), abs(b)) for a, b in zip(moves, moves[1:]) if a * b < 0]
     if max(map(abs, moves[-2:])) > 0.01:
-        return "swings from side to side" if turns > len(moves) / 2 else "still on its way"
-    return "settled, after swinging" if turns > 2 else "settled"
+        return "swings from side to side" if len(turns) > len(moves) / 2 else "still on its way"
+    seen = sum(turn > 0.05 for turn in turns)  # the picture does not show smaller ones
+    return "settled, after swinging" if seen > 2 else "settled"
 
 
 def draw_rolling_point(curve: str, lr: float, steps: int):

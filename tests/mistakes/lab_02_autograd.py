@@ -94,6 +94,9 @@ _TOPOLOGICAL = """
                     visit(source)
                 order.append(node)
         visit(self)
+        for node in order:
+            if node.inputs:
+                node.grad = 0.0
         self.grad = 1.0
         for node in reversed(order):
             for source, slope in node.inputs:
@@ -158,7 +161,10 @@ _FROM_ZERO = """
             source.grad += slope * self.grad
             source.backward()
 """
-_WIPES = _TOPOLOGICAL.replace("        self.grad = 1.0", "        for node in order:\n            node.grad = 0.0\n        self.grad = 1.0")
+_WIPES = _TOPOLOGICAL.replace("if node.inputs:", "if True:")
+_KEEPS = _TOPOLOGICAL.replace("if node.inputs:", "if False:")
+_TWICE = _TOPOLOGICAL.replace("if node not in seen:", "if True:")
+_BACKWARDS = _TOPOLOGICAL.replace("reversed(order)", "order")
 _PATHS = """
         def push(node, gradient):
             node.grad += gradient
@@ -203,6 +209,8 @@ class Value:
     def backward(self):
         waiting, nodes = {}, [self]
         for node in nodes:
+            if node.children:
+                node.grad = 0.0
             for child in node.children:
                 waiting[id(child)] = waiting.get(id(child), 0) + 1
                 if waiting[id(child)] == 1:
@@ -230,6 +238,9 @@ MISTAKES = {
         ("def sigmoid_grad(x):\n    torch.sigmoid(x).sum().backward()\n    return x.grad", "Nothing was recorded"),
         ("def sigmoid_grad(x):\n    x.requires_grad_()\n    torch.sigmoid(x).sum().backward()\n    return x.grad", "second call gives twice"),
         ("def sigmoid_grad(x):\n    s = torch.sigmoid(x)\n    return (s * (1 - s)).sum()", "one derivative per element"),
+        ("def sigmoid_grad(x):\n    x = x.clone().requires_grad_()\n    return torch.autograd.grad(torch.sigmoid(x).sum(), x)", "take its first item"),
+        ("def sigmoid_grad(x):\n    x.requires_grad_()\n    x.grad = None\n    torch.sigmoid(x).sum().backward()\n    grad, x.grad = x.grad, None\n    return grad", "is not as it was"),
+        ("def sigmoid_grad(x):\n    x.requires_grad_()\n    x.grad = None\n    torch.sigmoid(x).sum().backward()\n    x.requires_grad_(False)\n    return x.grad", "is not as it was"),
     ],
     "02.2": [
         (_predict(h_requires_grad=False), "one tracked input is enough"),
@@ -255,6 +266,15 @@ MISTAKES = {
         (_fit(update="w = w - lr * w.grad; b = b - lr * b.grad", zero="pass"), "makes a new tensor without it"),
         (_fit().replace("with torch.no_grad():", "if True:"), "while autograd is watching"),
         (_fit(update="pass", zero="w = w - lr * w.grad; b = b - lr * b.grad"), "Update in place"),
+        (_fit().replace("loss.backward()", "pass"), "Was `backward()` called?"),
+        (_fit(loss="((x @ w - y) ** 2).mean()"), "Does the loss use both"),
+        (_fit(zero="w.grad = None"), "still in `b.grad`"),
+        (_fit(zero="b.grad = None"), "still in `w.grad`"),
+        (_fit(update="w -= w.grad; b -= b.grad"), "The learning rate is missing"),
+        (_fit().replace("w = torch.zeros(x.shape[1]", "w = torch.randn(x.shape[1]"), "start both at zero"),
+        (_fit().replace("range(steps)", "range(steps - 1)"), "does the loop run `steps` times"),
+        (_fit(kept="losses.append(loss.item())", update="w -= lr * w.grad; b -= lr * b.grad; losses.append(0.0)"), "note each loss once"),
+        (_fit().replace("b = torch.zeros(()", "b = torch.zeros(1"), "`b` has shape (1,)"),
     ],
     "02.4": [
         (_accumulate("F.cross_entropy(model(x), y) / len(batches)"), "You averaged the batches' mean losses"),
@@ -266,12 +286,20 @@ MISTAKES = {
         (_accumulate("F.cross_entropy(model(x), y, reduction='sum') / total", end="model.zero_grad()"), "set to None afterwards"),
         ("def accumulate(model, batches):\n    model.zero_grad()\n    x, y = (torch.cat(parts) for parts in zip(*batches))\n    F.cross_entropy(model(x), y).backward()", "you joined the batches"),
         (_accumulate("F.cross_entropy(model(x), y, reduction='sum') / total", end="torch.optim.SGD(model.parameters(), lr=0.1).step()"), "changed the weights"),
+        (_accumulate("F.cross_entropy(model(x), y, reduction='sum') / n", start="model.zero_grad(); n = 0", inside="n += len(y)"), "samples seen so far"),
+        (_accumulate("F.cross_entropy(model(x), y, reduction='sum') / elements", start="model.zero_grad(); elements = sum(x.numel() for x, _ in batches)"), "number of elements of x"),
+        ("def accumulate(model, batches):\n    total = sum(len(y) for _, y in batches)\n    model.zero_grad()\n    losses = [F.cross_entropy(model(x), y, reduction='sum') for x, y in batches]\n    (sum(losses) / total).backward()", "all graphs stay in memory"),
+        ("def accumulate(model, batches):\n    total = sum(len(y) for _, y in batches)\n    model.zero_grad()\n    losses = [F.cross_entropy(model(x), y, reduction='sum') / total for x, y in batches]\n    for loss in losses:\n        loss.backward()", "inside the loop"),
     ],
     "02.5": [
         (_difference("(f(x + step) - f(x)) / eps"), "forward difference"),
         (_difference("(f(x) - f(x - step)) / eps"), "backward difference"),
         (_difference("(f(x + step) - f(x - step)) / eps"), "2ε long"),
         (_difference("(f(x - step) - f(x + step)) / (2 * eps)"), "The sign is wrong"),
+        (_difference("(f(x + step) - f(x - step)) / 2 * eps"), "then multiplies by ε"),
+        (_difference("(f(x + step) - f(x - step)) / 2"), "but not by ε"),
+        ("def central_difference(f, x, eps):\n    grad = torch.zeros_like(x)\n    for i in range(len(x)):\n        up, down = x.clone(), x.clone()\n        up[i] += eps\n        down[i] -= eps\n        grad[i] = (f(up) - f(down)) / (2 * eps)\n    return grad", "a whole row at once"),
+        ("def central_difference(f, x, eps):\n    slopes = []\n    for i in range(len(x)):\n        up, down = x.clone(), x.clone()\n        up[i] += eps\n        down[i] -= eps\n        slopes.append((f(up) - f(down)) / (2 * eps))\n    return torch.stack(slopes)", "a whole row at once"),
         ("def central_difference(f, x, eps):\n    x = x.clone()\n    flat, grad = x.view(-1), torch.zeros(x.numel(), dtype=x.dtype)\n    for i in range(len(flat)):\n        flat[i] += eps\n        up = f(x)\n        flat[i] -= 2 * eps\n        grad[i] = (up - f(x)) / (2 * eps)\n        flat[i] += eps\n    return grad.reshape(x.shape)", "is not contiguous"),
         ("def central_difference(f, x, eps):\n    return ((f(x + eps) - f(x - eps)) / (2 * eps)).expand(x.shape)", "all elements at once"),
         ("def central_difference(f, x, eps):\n    x = x.clone().requires_grad_()\n    return torch.autograd.grad(f(x), x)[0]", "exact derivative"),
@@ -287,6 +315,10 @@ MISTAKES = {
         ("def vjp(f, x, v):\n    x = x.detach().clone().requires_grad_()\n    f(x).backward()\n    return x.grad", "That is v."),
         ("def vjp(f, x, v):\n    f(x).backward(gradient=v)\n    return x.grad", "Nothing was recorded"),
         ("def vjp(f, x, v):\n    x.requires_grad_()\n    f(x).backward(gradient=v)\n    return x.grad", "second call gives twice"),
+        ("def vjp(f, x, v):\n    x.requires_grad_()\n    x.grad = None\n    f(x).backward(gradient=v)\n    grad, x.grad = x.grad, None\n    return grad", "is not as it was"),
+        ("def vjp(f, x, v):\n    x = x.detach().clone().requires_grad_()\n    return torch.autograd.grad(f(x), x, v)", "take its first item"),
+        ("def vjp(f, x, v):\n    x = x.detach().clone().requires_grad_()\n    (v @ f(x)).backward()\n    return x.grad", "fit vectors only"),
+        ("def vjp(f, x, v):\n    x = x.detach().clone().requires_grad_()\n    torch.dot(v, f(x)).backward()\n    return x.grad", "fit vectors only"),
     ],
     "02.7": [
         (_head("model.requires_grad = False; model.fc = nn.Linear(model.fc.in_features, num_classes)"), "only puts a new attribute"),
@@ -296,6 +328,9 @@ MISTAKES = {
         (_head("model.requires_grad_(False); model.fc = nn.Linear(model.fc.in_features, 10)"), "`num_classes` was 3"),
         ("def new_head(model, num_classes):\n    model.requires_grad_(False)\n    model.fc = nn.Linear(model.fc.in_features, num_classes)", "Return the model"),
         (_head("model.requires_grad_(False); list(model.parameters())[0].requires_grad_(True); model.fc = nn.Linear(model.fc.in_features, num_classes)"), "belongs to the body"),
+        (_head("model.fc = nn.Linear(model.fc.in_features, num_classes)\n    for n, p in model.named_parameters():\n        p.requires_grad = 'fc' in n"), "compare with `fc.`"),
+        (_head("model.fc = nn.Linear(model.fc.in_features, num_classes)\n    for n, p in model.named_parameters():\n        p.requires_grad = n.startswith('fc')"), "compare with `fc.`"),
+        (_head("model.requires_grad_(False); model.fc = nn.Linear(num_classes, model.fc.in_features)"), "the numbers that come in first"),
     ],
     "02.8": [
         (_swish(backward="s + beta * x * s * (1 - s), None"), "`grad_output` is missing"),
@@ -309,6 +344,9 @@ MISTAKES = {
         (_swish(load="x = ctx.saved_tensors"), "is a tuple"),
         (_swish(save="ctx.save_for_backward(x, beta)"), "takes tensors only"),
         (_swish(backward="None, None"), "No gradient comes back"),
+        (_swish(save="s = torch.sigmoid(beta * x); ctx.save_for_backward(x, s)", load="x, s = ctx.saved_tensors"), "another tensor than x is kept"),
+        (_swish(save="ctx.s = torch.sigmoid(beta * x); ctx.save_for_backward(x)"), "another tensor than x is kept"),
+        (_swish(load="(x,) = ctx.saved_tensors; beta = ctx.beta; p = torch.sigmoid(x)", backward="grad_output * (p + beta * x * p * (1 - p)), None"), "where σ(βx) belongs"),
     ],
     "02.9": [
         (_engine(backward=_TOPOLOGICAL.replace("+=", "=")), "`+=`, not `=`"),
@@ -320,6 +358,11 @@ MISTAKES = {
         (_engine(mul="self.data), (other, other.data"), "the other way round"),
         (_engine(backward=_TOPOLOGICAL.replace("slope * node.grad", "slope")), "the chain rule"),
         (_engine(backward=_WIPES), "wiped out"),
+        (_engine(backward=_KEEPS), "every node that has inputs"),
+        (_engine(backward=_TWICE), "stands in your list twice"),
+        (_engine(backward=_BACKWARDS), "end of the list"),
+        (_engine(mul="other), (other, self"), "where a Python float belongs"),
+        (_engine().replace("math.tanh(x)", "torch.tanh(torch.tensor(x)).item()"), "that is float32"),
     ],
 }
 
@@ -343,11 +386,13 @@ def fit_line(x, y, lr, steps):
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    return layer.weight[0], layer.bias, losses
+    return layer.weight[0], layer.bias[0], losses
 """
     ],
     "02.4": [
         _accumulate("F.cross_entropy(model(x), y) * len(y) / total"),
+        _accumulate("F.cross_entropy(model(x), y) * len(y) / total", inside="shape = model(x).shape"),
+        _accumulate("F.cross_entropy(model(x), y) * len(y) / total", start="model.zero_grad(set_to_none=False)"),
         """
 def accumulate(model, batches):
     parameters = list(model.parameters())
@@ -360,6 +405,16 @@ def accumulate(model, batches):
         count += len(y)
     for p, kept in zip(parameters, sums):
         p.grad = kept / count
+""",
+        """
+def accumulate(model, batches):
+    total = sum(len(y) for _, y in batches)
+    weights = dict(model.named_parameters())
+    def loss(weights, x, y):
+        return F.cross_entropy(torch.func.functional_call(model, weights, (x,)), y, reduction="sum") / total
+    parts = [torch.func.grad(loss)({name: p.detach() for name, p in weights.items()}, x, y) for x, y in batches]
+    for name, p in weights.items():
+        p.grad = sum(part[name] for part in parts)
 """,
     ],
     "02.5": [
@@ -380,10 +435,12 @@ def central_difference(f, x, eps):
         "def vjp(f, x, v):\n    x = x.detach().clone().requires_grad_()\n    (f(x) * v).sum().backward()\n    return x.grad",
     ],
     "02.7": [
-        _head("features = model.fc.in_features\n    for name, p in model.named_parameters():\n        p.requires_grad = name.startswith('fc')\n    model.fc = nn.Linear(features, num_classes)"),
+        _head("features = model.fc.in_features\n    for name, p in model.named_parameters():\n        p.requires_grad = name.startswith('fc.')\n    model.fc = nn.Linear(features, num_classes)"),
     ],
     "02.8": [
-        _swish(save="s = torch.sigmoid(beta * x); ctx.save_for_backward(x, s)", load="x, s = ctx.saved_tensors", backward="grad_output * s * (1 + ctx.beta * x * (1 - s)), None"),
+        _swish(backward="grad_output * s * (1 + beta * x * (1 - s)), None"),
+        _swish(save="ctx.x = x", load="x = ctx.x"),
+        _swish(save="ctx.save_for_backward(x, torch.tensor(beta))", load="x, _ = ctx.saved_tensors"),
     ],
     "02.9": [_engine(backward=_PATHS), _CLOSURES],
 }

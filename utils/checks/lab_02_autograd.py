@@ -7,6 +7,9 @@ from torch import nn
 
 from . import exercise
 
+TUPLE = "{} is a tuple, as `torch.autograd.grad` returns: take its first item, `[0]`."
+LEFT = "The result is right, but the caller's x is not as it was: it now requires a gradient, or its `.grad` was touched. Work on `x.detach().clone()`."
+
 
 @exercise("02.1", points=2, needs=["sigmoid_grad"])
 class SigmoidGrad:
@@ -20,18 +23,19 @@ class SigmoidGrad:
     def inputs(rng):
         yield {"x": torch.linspace(-3, 3, 7), "calls": 1}
         yield {"x": rng.randn(4, 3).t(), "calls": 1}
-        yield {"x": rng.randn(5, dtype=torch.float64), "calls": 2, "_case": "called twice with the same x"}
+        yield {"x": rng.randn(5, dtype=torch.float64), "calls": 2, "_case": "float64, called twice with the same x"}
         yield {"x": torch.tensor([-100.0, -20.0, 0.0, 20.0, 100.0]), "calls": 1, "_case": "x from −100 to 100"}
         yield {"x": torch.tensor(0.5), "calls": 1, "_case": "x of shape ()"}
 
     def probe(student, x, calls):
         for _ in range(calls):
             y = student.sigmoid_grad(x)
-        return {"y": y}
+        return {"y": y, "left": {"requires_grad": x.requires_grad, "has_grad": x.grad is not None}}
 
-    def judge(case, x, y):
+    def judge(case, x, calls, y, left):
         s = torch.sigmoid(x)
         want = s * (1 - s)
+        case.that(not isinstance(y, list), TUPLE.format("sigmoid_grad(x)"))
         if isinstance(y, torch.Tensor) and y.isnan().any():
             case.that(False, "There is a nan: `exp(100)` is infinite in float32, and inf / inf is nan. `torch.sigmoid` does not overflow; build on it.")
         case.close(
@@ -48,6 +52,7 @@ class SigmoidGrad:
                 "The second call gives twice the derivative: `backward()` adds to the `.grad` that the first call left on the caller's x. Work on `x.detach().clone()`.": 2 * want,
             },
         )
+        case.that(calls == 1 or not any(left.values()), LEFT)
 
 
 @exercise(
@@ -87,7 +92,7 @@ class WhoHasAGradient:
         got = got.item() if isinstance(got, torch.Tensor) and got.numel() == 1 else got
         mistakes = {
             "w_grad_first: you let the gradient flow through `d` as well. `detach()` cut that way; for backward, `d` is a constant.": [22, 20],
-            "w_grad_first: ∂(w·x)/∂w is x, and x is 2 here.": 1,
+            "w_grad_first: the slope of w · x with respect to w is x, and x is 2 here.": 1,
             "w_grad_first: this is the sum over the three elements; each element of `w` has its own derivative.": 6,
         }
         case.equal(got, w.grad[0].item(), what="w_grad_first", mistakes=mistakes)
@@ -97,14 +102,14 @@ def _descend(x, y, lr, steps, slip=""):
     """(w, b, losses) of gradient descent on the mean squared error, by the formula; `slip` names a misconception."""
     w, b = torch.zeros(x.shape[1], dtype=x.dtype), torch.zeros((), dtype=x.dtype)
     kept_w, kept_b, losses = torch.zeros_like(w), torch.zeros_like(b), []
-    scale = {"half": 0.5, "sum": len(y), "ascent": -1}.get(slip, 1)
+    scale = {"half": 0.5, "sum": len(y), "ascent": -1, "no lr": 1 / lr}.get(slip, 1)
     for _ in range(steps):
         # Broadcasting (N, 1) with (N,) compares every prediction with every target: in the gradient, with their mean.
         error = x @ w + b - (y.mean() if slip == "outer" else y)
         losses.append((error**2).mean().item())
-        keep = 1 if slip == "no zeroing" else 0
-        kept_w = keep * kept_w + scale * 2 * (x * error[:, None]).mean(0)
-        kept_b = keep * kept_b + scale * 2 * error.mean()
+        keep_w, keep_b = slip in ("no zeroing", "w not emptied"), slip in ("no zeroing", "b not emptied")
+        kept_w = keep_w * kept_w + scale * 2 * (x * error[:, None]).mean(0)
+        kept_b = keep_b * kept_b + scale * 2 * error.mean()
         w, b = w - lr * kept_w, b - lr * kept_b * (slip != "no b")
     losses.append(((x @ w + b - y) ** 2).mean().item())
     return w, b, losses
@@ -116,7 +121,7 @@ class FitLine:
 
     errors = {
         "a leaf Variable that requires grad": "The update changes `w` in place while autograd is watching. Put it under `with torch.no_grad():`.",
-        "NoneType": "Something is None where a tensor was expected: a `.grad`? After `w = w - lr * w.grad`, `w` is a new tensor and no leaf, so its `.grad` stays None. Update in place (`w -= …`) under `torch.no_grad()`.",
+        "NoneType": "Something is None where a tensor was expected: a `.grad`? Was `backward()` called? Does the loss use both `w` and `b`? Or did `w = w - …` put a new tensor in the leaf's place? (Update in place: `w -= …`, under `torch.no_grad()`.)",
         "does not require grad": "Nothing was recorded. `w` and `b` need `requires_grad=True`, and must keep it: `w = w - …` under `no_grad` makes a new tensor without it, `w -= …` changes the one that has it.",
         "a second time": "Compute the loss anew in every step: the graph of the last one is used up.",
     }
@@ -135,7 +140,11 @@ class FitLine:
     def judge(case, x, y, lr, steps, result):
         case.that(isinstance(result, list) and len(result) == 3, "Return three things: `return w, b, losses`.")
         w, b, losses = result
+        b_shape = list(b.shape) if isinstance(b, torch.Tensor) else []
         b = b.reshape(()) if isinstance(b, torch.Tensor) and b.numel() == 1 else b
+        case.that(isinstance(losses, list), "`losses` should be a list with one number per step.")
+        tensors = any(isinstance(loss, torch.Tensor) for loss in losses)
+        case.that(len(losses) in (steps, steps + 1), f"`losses` has {len(losses)} items, and `steps` was {steps} here: does the loop run `steps` times, and note each loss once?")
         want_w, want_b, want_losses = _descend(x, y, lr, steps)
         slips = {
             "You climb: the gradient points uphill, so the step goes against it (`w -= lr * w.grad`).": "ascent",
@@ -143,13 +152,18 @@ class FitLine:
             "You took the sum of the squared errors; asked is their mean.": "sum",
             "Every step is half as long as it should be: the loss is the mean squared error, without ½.": "half",
             "Prediction and target have different shapes: (N, 1) − (N,) broadcasts to (N, N), so each prediction is compared with every target. Give both the shape (N,).": "outer",
+            "The gradients of earlier steps are still in `w.grad`: empty both, `w.grad` and `b.grad`, after each step.": "w not emptied",
+            "The gradients of earlier steps are still in `b.grad`: empty both, `w.grad` and `b.grad`, after each step.": "b not emptied",
+            "The learning rate is missing: a step is `lr` times the gradient.": "no lr",
             "`b` never moved: it needs `requires_grad=True` and an update too.": "no b",
         }
         wrong = {message: _descend(x, y, lr, steps, slip) for message, slip in slips.items()}
-        case.close(w, want_w, what="w", mistakes={message: values[0] for message, values in wrong.items()})
+        start = {}
+        if type(losses[0]) is float and not any(abs(losses[0] / want_losses[0] - k) < 1e-3 for k in (1, 0.5, len(y))):
+            start["Your first loss is not that of w = 0 and b = 0: start both at zero, and note the loss before the step."] = w
+        case.close(w, want_w, what="w", mistakes={message: values[0] for message, values in wrong.items()} | start)
         case.close(b, want_b, what="b", mistakes={message: values[1] for message, values in wrong.items()})
-        case.that(isinstance(losses, list), "`losses` should be a list with one number per step.")
-        tensors = any(isinstance(loss, torch.Tensor) for loss in losses)
+        case.that(b_shape == [], f"`b` has shape {tuple(b_shape)}; asked is one number, of shape (): `torch.zeros(())`, or `b[0]` at the end.")
         case.that(not tensors, "`losses` holds tensors, and each keeps its whole graph in memory. Keep the number: `loss.item()`.")
         case.that(all(type(loss) in (float, int) for loss in losses), "`losses` should hold plain numbers.")
         case.close(
@@ -191,7 +205,7 @@ class Accumulate:
             batches = [(rng.randn(4, size, dtype=dtype).t(), rng.randint(0, 3, (size,))) for size in sizes]
             return {"weights": weights, "batches": batches, "stale": stale}
 
-        yield case((4, 4, 4)) | {"_case": "three batches of 4"}
+        yield case((5, 5, 5)) | {"_case": "three batches of 5"}
         yield case((6, 6, 2)) | {"_case": "batches of 6, 6 and 2"}
         yield case((3, 5), stale=True) | {"_case": "`.grad` is not empty when your function starts"}
         yield case((1, 9, 1, 2), torch.float64) | {"_case": "batches of 1, 9, 1 and 2, float64"}
@@ -202,12 +216,26 @@ class Accumulate:
         model.load_state_dict(weights)
         for p in model.parameters():
             p.grad = torch.full_like(p, 3.0) if stale else None
-        sizes = []
-        model.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
-        student.accumulate(model, batches)
-        return {"grads": [p.grad for p in model.parameters()], "sizes": sizes, "after": model.state_dict()}
+        import weakref
 
-    def judge(case, weights, batches, stale, grads, sizes, after):
+        sizes, waiting, graphs, done = [], [], [], set()
+
+        class Mark:
+            """Lives as long as the graph whose hook holds it."""
+
+        def watch(module, args, output):
+            sizes.append(len(args[0]))
+            waiting.append(sum(graph() is not None and i not in done for i, graph in enumerate(graphs)))
+            if output.requires_grad:
+                mark, i = Mark(), len(graphs)
+                graphs.append(weakref.ref(mark))
+                output.register_hook(lambda grad, mark=mark: done.add(i))  # runs when backward comes here
+
+        model.register_forward_hook(watch)
+        student.accumulate(model, batches)
+        return {"grads": [p.grad for p in model.parameters()], "sizes": sizes, "waiting": waiting, "after": model.state_dict()}
+
+    def judge(case, weights, batches, stale, grads, sizes, waiting, after):
         batches = [tuple(batch) for batch in batches]
         case.that(all(isinstance(g, torch.Tensor) for g in grads), "The parameters' `.grad` is None: `backward()` was not called, or the gradients were set to None afterwards.")
         grads = torch.cat([g.flatten() for g in grads])
@@ -216,6 +244,7 @@ class Accumulate:
         want = _gradient(weights, x, y)
         means = [_gradient(weights, *batch) for batch in batches]
         sums = [_gradient(weights, *batch, reduction="sum") for batch in batches]
+        seen = torch.tensor([len(y) for _, y in batches]).cumsum(0).tolist()
         old = torch.full_like(want, 3.0) if stale else None
         left = {"`.grad` was not empty when your function started, and its old content is still in there. Empty it first.": [old + want, old + sum(means) / count, old + sum(sums)]} if stale else {}
         case.close(
@@ -228,11 +257,14 @@ class Accumulate:
                 "You added the batches' mean losses and never divided: the gradient grows with the number of batches.": sum(means),
                 "This is the gradient of the sum over all samples: divide by their number.": sum(sums),
                 "Only the last batch is left in `.grad`: you emptied it inside the loop.": [means[-1], sums[-1], sums[-1] / total, means[-1] / count],
+                "You divide by the number of samples seen so far. Count all samples first, before the loop.": sum(g / n for g, n in zip(sums, seen)),
+                "You divided by the number of elements of x; samples are its rows: `len(x)`.": sum(sums) / x.numel(),
                 "You divided twice: the batch's mean is divided by the number of samples again.": sum(means) / total,
             },
         )
         largest = max(len(y) for _, y in batches)
         case.that(not sizes or max(sizes) <= largest, "The gradient is right, but you joined the batches: the model saw more rows at once than the largest batch has. The point is that they do not fit into memory together.")
+        case.that(max(waiting, default=0) < 2, "The gradient is right, but all graphs stay in memory until the end: call `backward()` inside the loop, before the next batch goes through.")
         same = all(torch.equal(after[name], value) for name, value in weights.items())
         case.that(same, "The gradient is right, but your function changed the weights; it should only fill `.grad`.")
 
@@ -261,6 +293,7 @@ class CentralDifference:
         want = exact + c * eps**2  # the cubic's own error: ((x + e)³ − (x − e)³) / 2e = 3x² + e²
         every = (c * (3 * x**2 + eps**2)).sum() + 2 * x.sum() * x.numel()
         drift = 2 * eps * torch.arange(x.numel(), dtype=x.dtype).reshape(x.shape)
+        rows = (c * (3 * x**2 + eps**2)).sum(1) + 2 * x.sum() * x.shape[1] if x.ndim == 2 else None
         loose = {} if x.dtype == torch.float64 else {"rtol": 1e-3, "atol": 1e-3}
         case.close(
             grad,
@@ -269,14 +302,20 @@ class CentralDifference:
             mistakes={
                 "This is the forward difference, (f(x + ε) − f(x)) / ε. The central one looks to both sides.": want + 3 * c * x * eps + eps,
                 "This is the backward difference, (f(x) − f(x − ε)) / ε. The central one looks to both sides.": want - 3 * c * x * eps - eps,
+                "`/ 2 * eps` divides by 2 and then multiplies by ε. Write `/ (2 * eps)`.": want * eps**2,
+                "You divided by 2, but not by ε: write `/ (2 * eps)`.": want * eps,
                 "Twice too large: from x − ε to x + ε the way is 2ε long.": 2 * want,
                 "The sign is wrong: it is f(x + ε) − f(x − ε).": -want,
                 "You moved all elements at once. A partial derivative moves one element and holds the others still.": [every.expand(x.shape), every],
                 "This is the exact derivative, as autograd gives it. Asked is the difference quotient with the given ε, so that the two can be compared.": exact,
                 "The elements before this one were left where you moved them. Put each back before you move the next.": [want - drift, want + drift],
-            },
+            }
+            | ({} if rows is None else {"You moved a whole row at once: `x[i]` of a matrix is a row, and `len(x)` counts rows. There are `x.numel()` elements.": [rows, rows[:, None].expand(x.shape)]}),
             **loose,
         )
+
+
+MATRICES = "`@` and `dot` with v fit vectors only; x and f(x) may be matrices. The sum of v · f(x) over all elements is `(v * f(x)).sum()`."
 
 
 @exercise("02.6", points=2, needs=["vjp"])
@@ -286,6 +325,8 @@ class VectorJacobian:
     errors = {
         "grad can be implicitly created only for scalar outputs": "f(x) is a vector: `backward()` and `torch.autograd.grad` need to know how its elements are weighted. That is v.",
         "does not require grad": "Nothing was recorded: f must be applied to a tensor with `requires_grad=True`.",
+        "shapes cannot be multiplied": MATRICES,
+        "1D tensors expected": MATRICES,
     }
 
     def inputs(rng):
@@ -298,9 +339,10 @@ class VectorJacobian:
     def probe(student, a, x, v, calls):
         for _ in range(calls):
             result = student.vjp(lambda x: torch.tanh(a @ x), x, v)
-        return {"result": result}
+        return {"result": result, "left": {"requires_grad": x.requires_grad, "has_grad": x.grad is not None}}
 
-    def judge(case, a, x, v, calls, result):
+    def judge(case, a, x, v, calls, result, left):
+        case.that(not isinstance(result, list), TUPLE.format("vjp(f, x, v)"))
         slopes = 1 - torch.tanh(a @ x) ** 2
         want = a.t() @ (v * slopes)
         mistakes = {"v has no effect on your result: this is the gradient of the plain sum of f(x).": a.t() @ slopes}
@@ -315,18 +357,20 @@ class VectorJacobian:
         if calls == 2:
             mistakes["The second call gives twice the result: `backward()` adds to the `.grad` that the first call left on the caller's x. Work on `x.detach().clone()`, or use `torch.autograd.grad`."] = 2 * want
         case.close(result, want, what="vjp(f, x, v)", mistakes=mistakes)
+        case.that(calls == 1 or not any(left.values()), LEFT)
 
 
 class _Tiny(nn.Module):
-    """Like resnet18, a body and a last layer `fc`; but 24 features and 5 classes."""
+    """Like resnet18, a body and a last layer `fc`; but 24 features, 5 classes, and a part of the body called `fc1`."""
 
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, 24, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.fc1 = nn.Linear(8, 24)
         self.fc = nn.Linear(24, 5)
 
     def forward(self, x):
-        return self.fc(self.body(x))
+        return self.fc(self.fc1(self.body(x)).relu())
 
 
 @exercise("02.7", points=3, needs=["new_head"])
@@ -334,7 +378,7 @@ class NewHead:
     """A frozen body and a new head."""
 
     errors = {
-        "shapes cannot be multiplied": "The new layer does not fit behind the body. How many numbers come out of the body differs between models: `model.fc.in_features`.",
+        "shapes cannot be multiplied": "The new layer does not fit behind the body. `nn.Linear` takes the numbers that come in first, then those that go out. How many come in differs between models: `model.fc.in_features`.",
         "no attribute 'in_features'": "Read `in_features` from the old layer before you replace it.",
     }
 
@@ -349,11 +393,12 @@ class NewHead:
         class Tiny(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.body = nn.Sequential(nn.Conv2d(3, 24, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+                self.body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+                self.fc1 = nn.Linear(8, 24)
                 self.fc = nn.Linear(24, 5)
 
             def forward(self, x):
-                return self.fc(self.body(x))
+                return self.fc(self.fc1(self.body(x)).relu())
 
         torch.manual_seed(seed)
         model = torchvision.models.resnet18() if arch == "resnet18" else Tiny()
@@ -389,7 +434,8 @@ class NewHead:
             "The whole body is still trainable. `model.requires_grad = False` only puts a new attribute on the module, and `eval()` or `no_grad()` freeze nothing: "
             "each parameter has its own `requires_grad`, and `model.requires_grad_(False)` sets them all.",
         )
-        case.that(not body, f"Still trainable, though it belongs to the body: {', '.join(body)}.")
+        alike = " Such a name contains `fc`, too: compare with `fc.`." if any("fc" in name for name in body) else ""
+        case.that(not body, f"Still trainable, though it belongs to the body: {', '.join(body)}.{alike}")
         case.equal(sorted(trainable), ["fc.bias", "fc.weight"], what="The list of trainable parameters")
         case.equal(sorted(changed), ["fc.bias", "fc.weight"], what="The list of parameters that a step of SGD changed")
         # Everything else is computed again, from the same untrained body: its features, the head's gradient and its step.
@@ -430,7 +476,13 @@ class SwishFunction:
     def probe(student, x, beta, v):
         evidence = {"grad": None, "twice": None, "grad_twice": None}
         x = x.clone().requires_grad_()
-        y = student.Swish.apply(x, beta)
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+            y = student.Swish.apply(x, beta)
+        attributes = getattr(getattr(y, "grad_fn", None), "__dict__", {})  # ctx is the result's grad_fn
+        for value in attributes.values():
+            kept += [item for item in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(item, torch.Tensor)]
+        evidence["kept"] = list(kept)
         if not isinstance(y, torch.Tensor) or y.shape != x.shape:
             return evidence | {"y": y}
         twice = student.Swish.apply(y, beta)
@@ -438,7 +490,7 @@ class SwishFunction:
         evidence["grad_twice"] = torch.autograd.grad(twice, x, v, allow_unused=True)[0]
         return evidence | {"y": y, "twice": twice}
 
-    def judge(case, x, beta, v, y, grad, twice, grad_twice):
+    def judge(case, x, beta, v, y, kept, grad, twice, grad_twice):
         s = torch.sigmoid(beta * x)
         slope = s + beta * x * s * (1 - s)
         plain = torch.sigmoid(x)
@@ -454,6 +506,7 @@ class SwishFunction:
             "The product rule's second term is missing: x changes inside σ too.": v * s,
             "The product rule's first term is missing: σ(βx) · 1.": v * (beta * x * s * (1 - s)),
             "The inner derivative is missing: d σ(βx)/dx = β · s(1 − s).": v * (s + x * s * (1 - s)),
+            "In backward, σ(x) stands where σ(βx) belongs.": v * (plain + beta * x * plain * (1 - plain)),
             "In backward you used β = 1.": v * (plain + x * plain * (1 - plain)),
             "This is `grad_output` itself: it has to be multiplied by the slope of swish at x.": v,
         })
@@ -462,6 +515,8 @@ class SwishFunction:
         case.close(twice, want.detach(), what="Swish.apply(Swish.apply(x, beta), beta)")
         (through,) = torch.autograd.grad(want, middle, v)
         case.close(grad_twice, through * slope, what="The gradient of Swish applied twice")
+        others = [tensor for tensor in kept if tensor.numel() > 1 and not (tensor.shape == x.shape and torch.equal(tensor, x))]
+        case.that(not others, "The gradient is right, but another tensor than x is kept for backward. Keep x alone, and compute σ(βx) again in backward.")
 
 
 def _operate(op, a, b):
@@ -470,13 +525,13 @@ def _operate(op, a, b):
     return {"tanh": torch.tanh(a), "add number": 3.0 + a, "mul number": a * 0.5}[op]
 
 
-def _torch_graph(values, program, outputs):
-    """(result, gradients at the leaves) of a program, by torch in float64."""
+def _torch_graph(values, program, roots):
+    """(result, gradients at the leaves after `backward` from each of these nodes) of a program, by torch in float64."""
     leaves = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in values]
     nodes = list(leaves)
     for op, i, j in program:
         nodes.append(_operate(op, nodes[i], nodes[j]))
-    grads = torch.autograd.grad(sum(nodes[-outputs:]), leaves, allow_unused=True, materialize_grads=True)
+    grads = torch.autograd.grad(sum(nodes[root] for root in roots), leaves, allow_unused=True, materialize_grads=True)
     return nodes[-1].detach(), torch.stack(grads)
 
 
@@ -490,8 +545,8 @@ class Engine:
     }
 
     def inputs(rng):
-        def case(label, values, program, outputs=1):
-            return {"values": values, "program": program, "outputs": outputs, "_case": label}
+        def case(label, values, program, roots=(-1,)):
+            return {"values": values, "program": program, "roots": roots, "_case": label}
 
         yield case("tanh(a * b + c)", [0.5, -1.25, 2.0], [("mul", 0, 1), ("add", 3, 2), ("tanh", 4, 4)])
         yield case("a * a", [3.0], [("mul", 0, 0)])
@@ -499,7 +554,10 @@ class Engine:
         yield case("u = a * b; u + u * c", [2.0, -0.5, 1.5], [("mul", 0, 1), ("mul", 3, 2), ("add", 3, 4)])
         yield case("u = a * b; u * c + u", [2.0, -0.5, 1.5], [("mul", 0, 1), ("mul", 3, 2), ("add", 4, 3)])
         yield case("(3.0 + a) * 0.5", [0.7], [("add number", 0, 0), ("mul number", 1, 1)])
-        yield case("tanh(a), then a * b: two calls of backward", [0.3, -0.8], [("tanh", 0, 0), ("mul", 0, 1)], outputs=2)
+        yield case("tanh(a), then a * b: two calls of backward", [0.3, -0.8], [("tanh", 0, 0), ("mul", 0, 1)], roots=(-2, -1))
+        shared = [("mul", 0, 1), ("add number", 2, 2), ("mul number", 2, 2)]
+        yield case("u = a * b; y = 3.0 + u; z = u * 0.5: y.backward(), then z.backward()", [0.5, 3.0], shared, roots=(-2, -1))
+        yield case("u = a * b; z = u * 0.5: z.backward(), twice", [0.5, 3.0], shared, roots=(-1, -1))
         for _ in range(3):
             values = [round(value, 3) for value in (2 * rng.rand(4) - 1).tolist()]
             program = []
@@ -508,7 +566,7 @@ class Engine:
                 program.append((rng.choice(["add", "mul", "tanh", "mul"]), rng.integer(recent, node), rng.integer(recent, node)))
             yield case("14 random operations on 4 values", values, program)
 
-    def probe(student, values, program, outputs):
+    def probe(student, values, program, roots):
         leaves = [student.Value(value) for value in values]
         nodes = list(leaves)
         for op, i, j in program:
@@ -521,19 +579,22 @@ class Engine:
                 nodes.append(a.tanh())
             else:
                 nodes.append(3.0 + a if op == "add number" else a * 0.5)
-        for node in nodes[-outputs:]:
-            node.backward()
+        for root in roots:
+            nodes[root].backward()
         return {"data": nodes[-1].data, "grads": [leaf.grad for leaf in leaves]}
 
-    def judge(case, values, program, outputs, _case, data, grads):
+    def judge(case, values, program, roots, _case, data, grads):
         numbers = [data, *grads]
+        values_inside = any(str(getattr(number, "type_name", "")).endswith("Value") for number in numbers)
+        case.that(not values_inside, "`data` or `grad` is a Value where a Python float belongs. Is a slope a Value? The slopes of a product are `other.data` and `self.data`.")
         case.that(all(type(number) in (int, float) for number in numbers), "`data` and `grad` should be Python floats.")
-        want, want_grads = _torch_graph(values, program, outputs)
+        want, want_grads = _torch_graph(values, program, roots)
+        case.that(not 1e-9 < abs(data - want.item()) < 1e-6, "The result's `data` has only seven right digits: that is float32. Use `math.tanh`, and Python floats throughout.")
         case.close(torch.tensor(float(data), dtype=torch.float64), want, what="The result's `data`")
         f64 = {"dtype": torch.float64}
         a, b, c = (*values, 0.0, 0.0)[:3]
         mistakes = {
-            "No gradient arrived at the leaves. `backward` starts from `self.grad = 1.0` and must go on through all nodes, not only to the direct inputs.": torch.zeros_like(want_grads)
+            "No gradient arrived at the leaves. `backward` starts from `self.grad = 1.0` and must go on through all nodes, not only to the direct inputs, from the result's end of the list to the inputs'.": torch.zeros_like(want_grads)
         }
         if _case == "tanh(a * b + c)":
             z, t = a * b + c, want.item()
@@ -550,6 +611,11 @@ class Engine:
             # u's share k arrives too early (1 or c), or is passed on twice (2 + c, 1 + 2c)
             early = [torch.tensor([b * k, a * k, a * b], **f64) for k in (1, c, 2 + c, 1 + 2 * c)]
             mistakes["A node passed its gradient on before all nodes that use it had reported. Sort the nodes so that each comes before its inputs (topological order)."] = early
-        if outputs == 2:
-            mistakes["The second `backward` wiped out what the first had left in the leaves. As in torch, gradients add up."] = torch.tensor([b, a], **f64)
+            mistakes["A node passed its gradient on twice: it stands in your list twice. Keep a set of the nodes you have seen."] = torch.tensor([2 * b * (1 + c), 2 * a * (1 + c), a * b], **f64)
+        if len(roots) == 2:
+            factor = torch.tensor([b, a], **f64)  # of a product a · b, by which z has 0.5 and y has 1
+            mistakes["The second `backward` wiped out what the first had left in the leaves. As in torch, gradients add up."] = [factor, 0.5 * factor]
+            if "u = " in _case:
+                first = 1.0 if roots[0] == -2 else 0.5
+                mistakes["`u` still had its `grad` from the first `backward`, and passed it on again. At the start, set the grad of every node that has inputs to 0; only leaves keep theirs."] = (2 * first + 0.5) * factor
         case.close(torch.tensor(grads, **f64), want_grads, what="The leaves' `grad`", mistakes=mistakes)
