@@ -20,6 +20,7 @@ def test_the_path_is_gradient_descent():
         ("one valley", 0.95, "swings from side to side"),
         ("one valley", 1.0, "swings from side to side"),
         ("one valley", 1.05, "diverges"),
+        ("two valleys", 0.3, "settled"),
         ("two valleys", 1.1, "diverges"),
     ],
 )
