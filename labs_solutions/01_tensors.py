@@ -42,8 +42,13 @@ plotting.show(figure, alt="Eight small drawings, of animals and vehicles, each 3
 
 # %% tags=["demo"]
 pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2)  # image, channel, row, column
-figure = plotting.tensor_cells(pictures[0, :, :4, :5], title="The first picture's upper left corner: red [0], green [1], blue [2]")
-plotting.show(figure, alt="Three grids of four rows and five columns of whole numbers, one grid for each colour channel.")
+figure = plotting.tensor_cells(
+    pictures[0, :, :4, :5], title="The first picture's upper left corner: red [0], green [1], blue [2]"
+)
+plotting.show(
+    figure,
+    alt="Three grids of four rows and five columns of whole numbers, one grid for each colour channel.",
+)
 
 # %% [markdown]
 # Such a grid, with numbers all of one kind, is a **tensor**. It may have any number of dimensions: the eight pictures are one tensor with four.
@@ -172,7 +177,9 @@ def show_pick(text: str, *index) -> None:
     grid = torch.arange(24).reshape(4, 6)
     picked = torch.zeros(4, 6, dtype=torch.bool)
     picked[index] = True  # an index works on the left of = too: it writes there
-    figure = plotting.tensor_cells(grid, title=f"grid[{text}]: shape {tuple(grid[index].shape)}", highlight=picked)
+    figure = plotting.tensor_cells(
+        grid, title=f"grid[{text}]: shape {tuple(grid[index].shape)}", highlight=picked
+    )
     plotting.show(figure, alt=f"A grid of 4 by 6 numbers; framed are {grid[index].flatten().tolist()}.")
 
 
@@ -218,7 +225,9 @@ print("gather        ", grid.gather(1, torch.tensor([[5], [0], [1], [2]])).tolis
 
 
 # %% exercise="01.2"
-def read_scores(scores: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def read_scores(
+    scores: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What a table of scores says about each image.
 
     Args:
@@ -246,7 +255,10 @@ check("01.2")
 
 # %% tags=["demo"]
 answers = torch.tensor([[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]])
-plotting.show(plotting.tensor_cells(answers, title="Labels 2, 0, 3, 2 as one-hot rows"), alt="A grid of 4 by 4: in the rows, the 1 stands in columns 2, 0, 3 and 2.")
+plotting.show(
+    plotting.tensor_cells(answers, title="Labels 2, 0, 3, 2 as one-hot rows"),
+    alt="A grid of 4 by 4: in the rows, the 1 stands in columns 2, 0, 3 and 2.",
+)
 
 # %% [markdown]
 # ### Exercise 01.3 · One-hot by indexing
@@ -286,7 +298,10 @@ check("01.3")
 
 # %% tags=["demo"]
 tens, units = torch.tensor([[10, 20, 30], [40, 50, 60]]), torch.tensor([[1, 2, 3], [4, 5, 6]])
-for text, joined in (("torch.cat([tens, units], dim=0)", torch.cat([tens, units], dim=0)), ("torch.stack([tens, units], dim=0)", torch.stack([tens, units], dim=0))):
+for text, joined in (
+    ("torch.cat([tens, units], dim=0)", torch.cat([tens, units], dim=0)),
+    ("torch.stack([tens, units], dim=0)", torch.stack([tens, units], dim=0)),
+):
     figure = plotting.tensor_cells(joined, title=f"{text}: shape {tuple(joined.shape)}")
     plotting.show(figure, alt=f"{text} gives {joined.tolist()}.")
 
@@ -435,8 +450,13 @@ check("01.5")
 
 # %% tags=["demo"]
 runtime.seed_everything(0)
-people = torch.stack([torch.randn(6) * 12 + 45, torch.randn(6) * 0.1 + 1.7, torch.full((6,), 2.0)], dim=1).round(decimals=2)
-plotting.show(plotting.tensor_cells(people, title="Six people: age, height in metres, legs"), alt="A grid of six rows and three columns: ages of about 45, heights of about 1.7, and a column of twos.")
+people = torch.stack(
+    [torch.randn(6) * 12 + 45, torch.randn(6) * 0.1 + 1.7, torch.full((6,), 2.0)], dim=1
+).round(decimals=2)
+plotting.show(
+    plotting.tensor_cells(people, title="Six people: age, height in metres, legs"),
+    alt="A grid of six rows and three columns: ages of about 45, heights of about 1.7, and a column of twos.",
+)
 print("column means:", people.mean(dim=0).tolist())
 print("column stds: ", people.std(dim=0, correction=0).tolist())
 
@@ -477,7 +497,10 @@ check("01.6")
 # %% tags=["demo"]
 towns_a, towns_b = torch.tensor([0, 2, 5, 9]), torch.tensor([1, 4, 10])  # kilometres along a road
 apart = (towns_a[:, None] - towns_b[None, :]).abs()
-plotting.show(plotting.tensor_cells(apart, title="Distance of a[i] (row) from b[j] (column)"), alt=f"A grid of 4 by 3 distances: {apart.tolist()}.")
+plotting.show(
+    plotting.tensor_cells(apart, title="Distance of a[i] (row) from b[j] (column)"),
+    alt=f"A grid of 4 by 3 distances: {apart.tolist()}.",
+)
 
 # %% [markdown]
 # ### Exercise 01.7 · All pairs at once
@@ -521,7 +544,10 @@ progress("01")
 left, right = torch.tensor([[1, 2], [3, 4]]), torch.tensor([[10, 100], [1, 1000]])
 products = torch.stack([left, right, left * right, left @ right])
 figure = plotting.tensor_cells(products, title="left [0], right [1], left * right [2], left @ right [3]")
-plotting.show(figure, alt="Four grids: left [[1, 2], [3, 4]], right [[10, 100], [1, 1000]], left * right [[10, 200], [3, 4000]], left @ right [[12, 2100], [34, 4300]].")
+plotting.show(
+    figure,
+    alt="Four grids: left [[1, 2], [3, 4]], right [[10, 100], [1, 1000]], left * right [[10, 200], [3, 4000]], left @ right [[12, 2100], [34, 4300]].",
+)
 
 # %% [markdown]
 # `*` multiplies **cell by cell**, and broadcasts. `@` is the **matrix product**: entry [i, j] is row i of the left times column j of the right, cell by cell, and *summed*:
@@ -539,9 +565,24 @@ plotting.show(figure, alt="Four grids: left [[1, 2], [3, 4]], right [[10, 100], 
 
 # %% tags=["demo"]
 # NBVAL_CHECK_OUTPUT
-print(torch.equal(left @ right, torch.matmul(left, right)), torch.equal(left @ right, left.matmul(right)), torch.equal(left @ right, torch.einsum("ik,kj->ij", left, right)))
-print(torch.equal(left * right, torch.mul(left, right)), torch.equal(left * right, left.mul(right)), torch.equal(left * right, torch.einsum("ij,ij->ij", left, right)))
-print("sum of all:", torch.einsum("ij->", left).item(), " columns:", torch.einsum("ij->j", left).tolist(), " transposed:", torch.einsum("ij->ji", left).tolist())
+print(
+    torch.equal(left @ right, torch.matmul(left, right)),
+    torch.equal(left @ right, left.matmul(right)),
+    torch.equal(left @ right, torch.einsum("ik,kj->ij", left, right)),
+)
+print(
+    torch.equal(left * right, torch.mul(left, right)),
+    torch.equal(left * right, left.mul(right)),
+    torch.equal(left * right, torch.einsum("ij,ij->ij", left, right)),
+)
+print(
+    "sum of all:",
+    torch.einsum("ij->", left).item(),
+    " columns:",
+    torch.einsum("ij->j", left).tolist(),
+    " transposed:",
+    torch.einsum("ij->ji", left).tolist(),
+)
 print("a batch:   ", (torch.zeros(8, 5, 2) @ torch.zeros(8, 2, 3)).shape)
 
 # %% tags=["demo"]
@@ -649,16 +690,32 @@ memory = torch.arange(12)
 table = memory.view(3, 4)
 column = torch.zeros(3, 4, dtype=torch.bool)
 column[:, 1] = True
-plotting.show(plotting.tensor_cells(table, title=f"table: shape {tuple(table.shape)}, strides {table.stride()}", highlight=column), alt="A grid of 3 by 4 with the numbers 0 to 11; framed is the second column: 1, 5, 9.")
-plotting.show(plotting.tensor_cells(memory, title="the same numbers in memory", highlight=column.flatten()), alt="The numbers 0 to 11 in one row; framed are 1, 5 and 9: every fourth.")
+plotting.show(
+    plotting.tensor_cells(
+        table, title=f"table: shape {tuple(table.shape)}, strides {table.stride()}", highlight=column
+    ),
+    alt="A grid of 3 by 4 with the numbers 0 to 11; framed is the second column: 1, 5, 9.",
+)
+plotting.show(
+    plotting.tensor_cells(memory, title="the same numbers in memory", highlight=column.flatten()),
+    alt="The numbers 0 to 11 in one row; framed are 1, 5 and 9: every fourth.",
+)
 
 # %% [markdown]
 # **Strides** (4, 1): one step down is 4 numbers further in memory, one step to the right is 1. Entry [i, j] is number 4·i + 1·j. A transpose swaps the strides and moves nothing.
 
 # %% tags=["demo"]
 # NBVAL_CHECK_OUTPUT
-for text, tensor in (("table", table), ("table.T", table.T), ("table[:, 1]", table[:, 1]), ("table[:, ::2]", table[:, ::2]), ("table[0].expand(5, 4)", table[0].expand(5, 4))):
-    print(f"{text:22} shape {tuple(tensor.shape)!s:7} strides {tensor.stride()!s:7} contiguous: {tensor.is_contiguous()}")
+for text, tensor in (
+    ("table", table),
+    ("table.T", table.T),
+    ("table[:, 1]", table[:, 1]),
+    ("table[:, ::2]", table[:, ::2]),
+    ("table[0].expand(5, 4)", table[0].expand(5, 4)),
+):
+    print(
+        f"{text:22} shape {tuple(tensor.shape)!s:7} strides {tensor.stride()!s:7} contiguous: {tensor.is_contiguous()}"
+    )
 print(table.T.reshape(12).tolist())
 
 # %% tags=["demo"]
@@ -723,11 +780,16 @@ check("01.9")
 image = torch.arange(24).reshape(4, 6)
 first = torch.zeros(4, 6, dtype=torch.bool)
 first[:2, :2] = True
-plotting.show(plotting.tensor_cells(image, title="A 4 × 6 image; framed is the first 2 × 2 patch", highlight=first), alt="A grid of 4 by 6 with the numbers 0 to 23; framed are 0, 1, 6 and 7.")
+plotting.show(
+    plotting.tensor_cells(image, title="A 4 × 6 image; framed is the first 2 × 2 patch", highlight=first),
+    alt="A grid of 4 by 6 with the numbers 0 to 23; framed are 0, 1, 6 and 7.",
+)
 print("image.reshape(6, 2, 2)[0] is not it:", image.reshape(6, 2, 2)[0].tolist())
 split = image.reshape(2, 2, 3, 2)  # row of patches, y in the patch, column of patches, x in the patch
 print("split[0, :, 0] is:                  ", split[0, :, 0].tolist())
-squares = split.permute(0, 2, 1, 3).reshape(6, 2, 2)  # row of patches, column of patches, y, x; then one number for both
+squares = split.permute(0, 2, 1, 3).reshape(
+    6, 2, 2
+)  # row of patches, column of patches, y, x; then one number for both
 print("squares[0], squares[1]:             ", squares[0].tolist(), squares[1].tolist())
 
 # %% [markdown]
@@ -795,7 +857,9 @@ except Exception as error:
     note = f"{type(error).__name__}: {error}"
 if getattr(patches, "shape", None) == (1, 16, 3, 8, 8):
     figure = plotting.image_grid(patches[0], title="The last picture, as to_patches cuts it", columns=4)
-    plotting.show(figure, alt="Sixteen squares in four rows; cut rightly, they make up the last of the eight pictures.")
+    plotting.show(
+        figure, alt="Sixteen squares in four rows; cut rightly, they make up the last of the eight pictures."
+    )
 else:
     print(note)
 

@@ -190,7 +190,7 @@ def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0) -> in
     Args:
         size: pixels a side that go in.
         kernel: side of the window.
-        stride: pixels that the window moves each time; for a pooling, its kernel unless told otherwise.
+        stride: pixels that the window moves each time; for `MaxPool2d(k)`, pass stride=k.
         padding: pixels added on each of the two sides.
     """
     ### BEGIN SOLUTION
@@ -215,11 +215,14 @@ check("08.2")
 # | `MaxPool2d(2)` | keep the strongest answer among four places: a quarter of the work for what follows |
 # | … at the end `flatten(1)`, `Linear(…, num_classes)` | one score for each class, the **logits** |
 #
+# Batch norm has two modes. In **training mode** (`net.train()`) it uses the batch's own mean and spread, and keeps running averages of them; in **evaluation mode** (`net.eval()`) it uses those averages, so that an image's logits do not depend on the rest of its batch.
+# Dropout, which you will meet below, has them too: in training mode it sets random numbers to 0, in evaluation mode it does nothing.
+#
 # ### Exercise 08.3 · A network of your own
-# ●●○ · 20 min · 3 points
+# ●●○ · 35 min · 3 points
 #
 # Write a module that turns images (B, 3, 32, 32) into logits (B, num_classes). The architecture is up to you: at least one convolution, at most 500,000 parameters. Three blocks of convolution, norm, ReLU and pooling are a good start.
-# The check looks at how it behaves: shapes, for one image too; in evaluation mode each image on its own; gradients everywhere; no softmax.
+# The check looks at how it behaves: shapes, for one image too; in evaluation mode each image on its own; gradients everywhere; no softmax, ReLU, sigmoid or tanh after the last layer.
 #
 # <details><summary>Hint 1</summary>Start small and print: <code>print(x.shape)</code> after each layer in <code>forward</code>. Your <code>output_size</code> tells what to expect.</details>
 # <details><summary>Hint 2</summary>With three poolings of 2, 32 pixels become 16, 8, 4. If the last block has 64 channels, then 64 · 4 · 4 numbers arrive at the linear layer.</details>
@@ -332,7 +335,7 @@ print(f"no idea at all, ten classes: {F.cross_entropy(torch.zeros(1, 10), torch.
 # %% [markdown]
 # Two things to take along. `F.cross_entropy` takes **logits**: the softmax is inside. And an untrained network for ten classes should start near ln 10 = 2.303; if the first loss is very different, something is wrong before the training has begun.
 #
-# The optimizer is SGD with momentum 0.9: a running average of the gradients moves the weights, which evens out the noise of the batches.
+# The optimizer is SGD with momentum 0.9: a running average of the gradients moves the weights, which evens out the noise of the **mini-batches**: each step sees only a hundred images or so. Once through all training images is an **epoch**.
 #
 # ## 5 · `train`, `validate`, `accuracy`
 #
@@ -340,6 +343,8 @@ print(f"no idea at all, ten classes: {F.cross_entropy(torch.zeros(1, 10), torch.
 #
 # ### Exercise 08.5 · Accuracy of a batch
 # ●○○ · 4 min · 1 point
+#
+# Return the fraction of the images whose largest logit is that of their label.
 #
 # <details><summary>Hint 1</summary>The predicted class is the place of the largest logit in its row. No softmax needed: it does not change which is largest.</details>
 # <details><summary>Hint 2</summary><code>argmax</code> along the classes, <code>==</code>, then a mean; bools have no mean before <code>.float()</code>. At the end, <code>.item()</code>.</details>
@@ -369,7 +374,8 @@ accuracy = mine_or_reference("08.5", accuracy)
 # ### Exercise 08.6 · One epoch of training
 # ●●○ · 15 min · 3 points
 #
-# Put the model in training mode. For each batch: move it to the device of the model's parameters; compute the loss; empty the gradients, backward, step; if there is a scheduler, step it as well. Return the mean loss over the **images** of the epoch.
+# Put the model in training mode. For each batch: move it to the device of the model's parameters; compute the loss; empty the gradients, backward, step; if there is a scheduler (an object that changes the learning rate, section 9), call its `.step()` once a batch. Return the mean loss over the **images** of the epoch.
+# (The check runs on the CPU and cannot see whether you move the batches.)
 #
 # <details><summary>Hint 1</summary>Lab 02's training step, in a loop. <code>next(model.parameters()).device</code> says where the model is.</details>
 # <details><summary>Hint 2</summary><code>loss_fn</code> returns the batch's mean as a tensor with its graph. Add <code>loss.item()</code> times the number of images to a running total, and count the images.</details>
@@ -477,7 +483,7 @@ def fit(model, train_batches, val_batches, loss_fn, optimizer, epochs, scheduler
 # %% [markdown]
 # `data.Batches` cuts the images into mini-batches, normalized and, here, shuffled anew each epoch. Shuffle the training batches only: for validation the order does not matter.
 #
-# To compare the two networks in half a minute, both get only 10,000 images and four epochs (*about 7 s for a network of the size of ours, 20 s for the baseline*).
+# To compare the two networks in half a minute, both get only 10,000 images and four epochs (*about 7 s for a network of the size of ours, 20 s for the baseline*). `channels_last` is an order in memory that makes convolutions faster: section 9.
 
 # %% tags=["demo"]
 count, epochs = runtime.quick_or_full((10_000, 4), (len(train_images), 6))
@@ -494,7 +500,7 @@ for name, make in (("yours", Net), ("seven convolutions", SevenConv)):
     print(f"{time.perf_counter() - start:.0f} s\n")
     if name == "yours":
         my_model = model
-assert history["yours"]["train_loss"][-1] < history["yours"]["train_loss"][0], "the training loss should fall"
+assert history["yours"]["train_loss"][-1] < history["yours"]["train_loss"][0], "the training loss should fall: is your `train` (08.6) stepping every batch and using loss_fn?"
 
 # %% tags=["demo"]
 figure, (left, right) = plotting.subplots(1, 2, size=(9, 3.4))
@@ -516,7 +522,7 @@ plotting.show(figure, alt="Left: training and validation loss of both networks f
 # How to read such curves:
 #
 # - Both losses fall: it learns. Stop when the *validation* loss stops falling.
-# - The training loss goes on falling while the validation loss rises: it learns the training images by heart. More data, augmentation (section 9), or fewer epochs.
+# - The training loss goes on falling while the validation loss rises: it **overfits**, learns the training images by heart. More data, augmentation (section 9), or fewer epochs.
 # - The training loss does not fall: a bug, or a bad learning rate. Section 8 is about the bugs.
 # - The first training loss is an average over an epoch in which the network was still learning, so it may well lie *above* the validation loss.
 #
@@ -537,7 +543,7 @@ plotting.show(figure, alt="Left: training and validation loss of both networks f
 # ### Exercise 08.8 · Save and load the weights
 # ●●○ · 10 min · 2 points
 #
-# `load_model` gets a model of the right architecture, fills in the weights, and returns it ready to predict. Load with `map_location="cpu"`, so that a file saved on a GPU opens on a computer without one.
+# `load_model` gets a model of the right architecture, fills in the weights, and returns it ready to predict. Load with `map_location="cpu"`, so that a file saved on a GPU opens on a computer without one (the check cannot see this).
 #
 # <details><summary>Hint 1</summary>Three functions are all it takes: <code>torch.save</code>, <code>torch.load</code> and the model's own <code>load_state_dict</code>.</details>
 # <details><summary>Hint 2</summary>"Ready to predict" is a mode of the model. And say <code>weights_only=True</code> in so many words: who reads your code then knows that you thought of it.</details>
@@ -560,6 +566,7 @@ def load_model(model: nn.Module, path: Path) -> nn.Module:
         the same model, in evaluation mode.
     Raises:
         pickle.UnpicklingError: the file holds something else than weights.
+        RuntimeError: the file lacks entries of the model, or has others.
     """
     ### BEGIN SOLUTION
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
@@ -588,6 +595,8 @@ with tempfile.TemporaryDirectory() as folder:
 #
 # ### Exercise 08.9 · The confusion matrix
 # ●●○ · 10 min · 2 points
+#
+# Count how often each pair (true class, predicted class) occurs.
 #
 # <details><summary>Hint 1</summary>A loop over the pairs is fine to begin with. Then: how could a pair (true, predicted) be written as <i>one</i> number from 0 to K² − 1?</details>
 # <details><summary>Hint 2</summary><code>torch.bincount(…, minlength=…)</code> counts how often each number occurs; <code>reshape</code> makes a square of the counts.</details>
@@ -619,7 +628,7 @@ val_logits = course.predict(my_model, val_batches)
 matrix = confusion(val_logits.argmax(dim=1), val_labels, 10)
 plotting.show(plotting.confusion_matrix(matrix, classes, title="Your network on the validation set"),
               alt="Confusion matrix of the small network on the validation set: a bright diagonal, and many confusions off it.")
-assert matrix.sum() == len(val_labels)
+assert matrix.sum() == len(val_labels), "every validation image should be counted once: look at your `confusion` (08.9)"
 
 # %% [markdown]
 # The diagonal divided by the row sums is the accuracy on each class (its **recall**); divided by the column sums, it says how far to believe the network when it names that class (its **precision**). On photographs cats and dogs, cars and trucks, birds and
@@ -627,7 +636,7 @@ assert matrix.sum() == len(val_labels)
 #
 # ## 8 · A clinic: five bugs
 #
-# Each of these is in tutorials that thousands of people have copied. None raises an error. All runs are small (*about 40 s in total*), so that you see the symptom next to a healthy run with the same seed.
+# Each of these is in tutorials that thousands of people have copied. None raises an error. `SmallCNN` is the course's own network of three blocks; `course.predict` returns the logits of all images. All runs are small (*about 40 s in total*), so that you see the symptom next to a healthy run with the same seed.
 
 # %% tags=["demo"]
 cross_entropy = nn.CrossEntropyLoss()
@@ -670,7 +679,7 @@ double = small_run(loss_fn=lambda logits, y: cross_entropy(logits.softmax(dim=1)
 show_runs({"healthy": healthy, "softmax twice": double}, title="Softmax before cross-entropy",
           alt="With two softmaxes the training loss falls slowly and stays far above the healthy run's; the validation accuracy lags behind.")
 print(f"smallest loss that two softmaxes allow: {cross_entropy(torch.eye(10)[:1], torch.tensor([0])):.3f}")
-assert double["train_loss"][-1] > 1.461
+assert double["train_loss"][-1] > 1.461, "two softmaxes cannot go below 1.461: is your `train` (08.6) stepping every batch and using loss_fn?"
 
 # %% [markdown]
 # It learns, but slowly, and the loss cannot fall below 1.461: probabilities lie between 0 and 1, and taken for logits they are all nearly equal. The gradient shrinks with them. The fix: return logits.
@@ -714,7 +723,7 @@ figure, (left, right) = plotting.subplots(1, 2, size=(9, 3.2))
 plotting.curves({name: record["val_loss"] for name, record in drop_runs.items()}, ylabel="validation loss", title="With dropout", ax=left)
 plotting.curves({name: record["train_loss"] for name, record in deep_runs.items()}, ylabel="training loss", title="Deep, with batch norm", ax=right)
 plotting.show(figure, alt="Left: the validation loss of the network without working dropout turns and rises to twice the healthy one's. Right: the training loss of the deep network in evaluation mode stays at 2.30, the healthy one's falls.")
-assert drop_runs["eval() never undone"]["val_loss"][-1] > drop_runs["healthy"]["val_loss"][-1]
+assert drop_runs["eval() never undone"]["val_loss"][-1] > drop_runs["healthy"]["val_loss"][-1], "without dropout the validation loss should rise: does your `validate` (08.7) restore the mode and use loss_fn?"
 
 # %% [markdown]
 # Left: without dropout the network learns 2,000 images by heart, and the validation loss turns round. Right: in evaluation mode batch norm uses its running averages, which nobody has filled yet (mean 0, variance 1), so it normalizes nothing; the signal fades through
@@ -726,7 +735,7 @@ assert drop_runs["eval() never undone"]["val_loss"][-1] > drop_runs["healthy"]["
 in_order = small_run(is_sorted=True, epochs=5)
 show_runs({"healthy": healthy, "sorted by class": in_order}, title="No shuffling",
           alt="Sorted by class, the training loss starts far above 2.3 and settles near 2.4; the validation accuracy stays at 10 %.")
-assert in_order["val_accuracy"][-1] < 20
+assert in_order["val_accuracy"][-1] < 20, "sorted, the network should learn nothing: is your `train` (08.6) stepping every batch and using loss_fn?"
 
 # %% [markdown]
 # Each batch holds one class, so the best answer is to forget the rest and shout that one. At every change of class the network is sure, and wrong: hence a first loss far above ln 10. Validation then finds a network that names the last class for everything.
@@ -754,10 +763,10 @@ by_batch = 100 * torch.stack([part.mean(dim=1) for part in sample.split(250, dim
 figure = plotting.curves({"right answers / images": by_image, "mean of batch means": by_batch}, ylabel="validation accuracy (%)", title="One network, one validation set, two averages")
 figure.axes[0].set_ylim(0, 100)
 plotting.show(figure, alt="The accuracy counted over images rises smoothly; the mean of batch means jumps up and down by dozens of points.")
-assert (by_batch - by_image).abs().max() > 5
+assert (by_batch - by_image).abs().max() > 5, "the two averages should differ: is your `train` (08.6) stepping every batch and using loss_fn?"
 
 # %% [markdown]
-# The training is healthy; the measuring is not: one image moves the result by a third of 100 points. With a last batch of 400 in place of 1 the error is small, and nobody notices it; it is there all the same. The fix: count right answers and images, divide once.
+# The training is healthy; the measuring is not: one image moves the result by a third of 100 points. With a last batch of 200 in place of 1 the error is small, and nobody notices it; it is there all the same. The fix: count right answers and images, divide once.
 #
 # **Bug 5 · Choosing on the test set.** "Epoch 9 had the best test accuracy, so we report that." The maximum of ten noisy numbers is not an estimate of any of them. To see it without spending our test set, parts of the *validation* images play the test set: 1,000 times we draw 250 of them at random, choose the epoch that is best
 # on those, and compare the accuracy there (what would be reported) with the same weights' accuracy on all the other images (what a user would get).
@@ -780,7 +789,7 @@ ax.set(xlabel="reported − real accuracy (points)", ylabel="of 1,000 draws", ti
 ax.legend(frameon=False)
 plotting.show(figure, alt=f"Histogram of reported minus real accuracy: centred at {optimism.mean():+.1f} points, not at 0.")
 print(f"reported {np.mean(reported):.1f} %, real {np.mean(real):.1f} %")
-assert optimism.mean() > 0
+assert optimism.mean() > 0, "choosing on the test set should flatter: is your `train` (08.6) stepping every batch and using loss_fn?"
 
 # %% [markdown]
 # The reported number is too high by two or three points on average, from nothing but picking the best of ten. It grows with the number of things to choose from (epochs, seeds, learning rates, architectures) and shrinks with the size of the set. The fix costs nothing: choose on the validation set, as often as you like, then measure on the test set, once.
@@ -811,7 +820,7 @@ assert optimism.mean() > 0
 # | train loss | 7.890 | 2.455 | 2.440 | 2.433 | 2.429 | 2.427 |
 # | val accuracy | 11.3 % | 11.0 % | 11.2 % | 11.2 % | 11.2 % | 11.2 % |
 #
-# **Log d**, 2,000 training images, a network with dropout (in a healthy run the loss after 15 epochs is 0.790 in training, 1.498 in validation)
+# **Log d**, 2,000 training images, a network with dropout (in a healthy run the loss after 15 epochs, one more than shown, is 0.790 in training, 1.498 in validation)
 #
 # | epoch | 1 | 2 | 3 | 6 | 10 | 14 |
 # | --- | --- | --- | --- | --- | --- | --- |
@@ -826,7 +835,7 @@ assert optimism.mean() > 0
 #
 # <details><summary>Hint 1</summary>For each log ask first: does the <i>training</i> look healthy? If so, the bug is in the measuring.</details>
 # <details><summary>Hint 2</summary>Two numbers to know by heart: 2.303, what a network that knows nothing should lose, and 1.461, below which two softmaxes cannot go.</details>
-# <details><summary>The message speaks of a log that I am sure of</summary>The logs are checked from a to e, and the first wrong one is named. Look for the one number in it that the healthy run above does not have.</details>
+# <details><summary>The message speaks of a log that I am sure of</summary>The logs are checked from a to e, and the first wrong one is named. Look in it for the one number that a healthy run would not have.</details>
 
 # %% exercise="08.10"
 log_a = ...
@@ -992,7 +1001,7 @@ fast_history = fit(fast, train_batches, val_batches, loss_fn, optimizer, epochs,
 print(f"{sum(p.numel() for p in fast.parameters()):,} parameters, {time.perf_counter() - start:.0f} s on {device}")
 
 # %% [markdown]
-# Compare with section 6: fewer parameters than the baseline, and a different league. All choices in the recipe (learning rate, widths, decay) were made on a validation set. (With label smoothing 0.2 no loss falls below 0.87: even the best answer, 82 % for the right class, is not certain. Compare accuracies, not losses, between recipes.)
+# Compare with section 6: fewer parameters than the baseline, and a different league. All choices in the recipe (learning rate, widths, decay) were made on a validation set. (With label smoothing 0.2 no loss falls below about 0.87: even the best answer, 82 % for the right class, is not certain. Compare accuracies, not losses, between recipes.)
 #
 # ## 10 · The test, once
 #
@@ -1003,7 +1012,7 @@ test_batches = data.Batches(images.test_images, images.test_labels, device=devic
 test_logits = course.predict(fast, test_batches)
 test_accuracy = accuracy(test_logits, images.test_labels)
 print(f"test accuracy: {100 * test_accuracy:.1f} %")
-assert test_accuracy >= {"CIFAR-10": 0.76, "stand-in": 0.70}[images.source]
+assert test_accuracy >= {"CIFAR-10": 0.76, "stand-in": 0.70}[images.source], "less than expected: is your `train` (08.6) stepping every batch and using loss_fn?"
 
 # %% tags=["demo"]
 predicted = test_logits.argmax(dim=1)

@@ -114,10 +114,24 @@ MISTAKES = {
         (_size("(size + 2 * padding - kernel) / stride + 1"), "round down"),
         (_size("-(-(size + 2 * padding - kernel) // stride) + 1"), "Rounded up"),
         (_size("size + 2 * padding - kernel + 1"), "stride is not used"),
+        (_size("(size + 2 * padding - kernel + 1) // stride"), "after the division, not before"),
+        (_size("None"), "returns None"),
     ],
     "08.3": [
         (_net("return self.head(self.features(x)).softmax(1)"), "there is a softmax at the end"),
-        (_net("return F.relu(self.head(self.features(x)))"), "ReLU after the last layer"),
+        (_net("return F.log_softmax(self.head(self.features(x)), 1)"), "There is a log_softmax at the end"),
+        (_net("return F.relu(self.head(self.features(x)))"), "is there a ReLU, sigmoid or softmax"),
+        (_net("return self.head(self.features(x)).sigmoid()"), "is there a ReLU, sigmoid or softmax"),
+        (_net("return 10 * self.head(self.features(x)).softmax(1)"), "is there a ReLU, sigmoid or softmax"),
+        (_net("return self.head(self.features(x)).tanh()"), "squashes the logits between two bounds"),
+        (_net("return self.head(self.features(x)).sigmoid() - 0.5"), "squashes the logits between two bounds"),
+        (_net("return self.head(self.features(x).detach())"), "cuts it off"),
+        (_net("with torch.no_grad():\n            return self.head(self.features(x))"), "cuts it off"),
+        (_net("return self.head(self.features(self.more[0](x)))", layers="self.more = [nn.Conv2d(3, 3, 1)]"), "net.parameters() does not know them"),
+        (_net("return self.head(self.features(self.more['a'](x)))", layers="self.more = {'a': nn.BatchNorm2d(3)}"), "net.parameters() does not know them"),
+        (_net("return self.head(self.features(nn.Conv2d(3, 3, 1)(x)))"), "made in forward"),
+        ("class Net(nn.Sequential):\n    def __init__(self, num_classes=10):\n"
+         "        super().__init__(nn.Flatten(), nn.Linear(3072, 100), nn.BatchNorm1d(100), nn.Tanh(), nn.Linear(100, num_classes))", "no convolution"),
         (_net("return self.head(self.features(x))", layers="self.spare = nn.Linear(10, 10)"), "No gradient reaches spare"),
         (_net("return self.head(self.features(x))", classes="10"), "still gives 10 logits"),
         (_net("self.head(self.features(x))"), "forward returns None"),
@@ -138,6 +152,7 @@ MISTAKES = {
         (_counts(classifier=2 * (128 * 9 + 1)), "kernel is 1 × 1"),
         (_counts(total_two=197_226), "batch norms are missing"),
         (_counts(total_ten=197_898 + 1024), "brings a bias"),
+        (_counts(total_ten=5 * 197_898), "only the 1 × 1 convolution"),
     ],
     "08.5": [
         (_accuracy("(logits.argmax(1) == y).float().mean()"), "Python number"),
@@ -146,6 +161,10 @@ MISTAKES = {
         (_accuracy("(logits.argmax(1) != y).float().mean().item()"), "*wrong* answers"),
         (_accuracy("(logits.argmax(0) == y).float().mean().item()"), "the classes are dim=1"),
         (_accuracy("logits.softmax(1)[torch.arange(len(y)), y].mean().item()"), "mean probability"),
+        (_accuracy("(logits.max(1) == y).float().mean().item()"), "use argmax(1)"),
+        (_accuracy("(logits.max(1).values == y).float().mean().item()"), "largest *values*"),
+        (_accuracy("(logits.argmax(1) == y).mean().item()"), "Bools have no mean"),
+        (_accuracy("(logits.argmax(1, keepdim=True) == y).float().mean().item()"), "Leave keepdim out"),
     ],
     "08.6": [
         (_train(before="pass"), "gradients of earlier batches"),
@@ -158,6 +177,13 @@ MISTAKES = {
         (_train(add="total = loss.item()", end="return total"), "last batch only"),
         (_train(add="total = total + loss * len(y)"), "comes back as a tensor"),
         (_train(end="pass"), "returns None"),
+        (_train(end="    return total / count"), "`return` stand inside the loop"),
+        (_train(end="return total"), "not divided by their number"),
+        (_train(end="model.eval()\n    return total / count"), "leave the model in training mode"),
+        (_train(start="was = model.training\n    model.train()", end="model.train(was)\n    return total / count"), "leave the model in training mode"),
+        (_train().replace("loss_fn(model(x), y)", "F.cross_entropy(model(x), y)"), "Use the loss_fn that train is given"),
+        (_train().replace("loss_fn(model(x), y)", "loss_fn(model(x).softmax(1), y)"), "A softmax stands before the loss"),
+        (_train().replace("loss_fn(model(x), y)", "loss_fn(y, model(x))"), "logits first"),
         (_train().replace("if scheduler is not None:", "if True:"), "The scheduler may be None"),
     ],
     "08.7": [
@@ -170,6 +196,11 @@ MISTAKES = {
         (_validate(end="return total / count, 100 * correct / count"), "in percent"),
         (_validate(end="return correct / count, total / count"), "wrong way round"),
         (_validate(loss="total += loss_fn(logits, y) * len(y)"), "not tensors"),
+        (_validate(loss="total += F.cross_entropy(logits, y).item() * len(y)"), "Use the loss_fn that validate is given"),
+        (_validate(head="", start="model.eval()\n    torch.set_grad_enabled(False)"), "switched off for good"),
+        (_validate(head="", start="model.eval()\n    for p in model.parameters():\n        p.requires_grad_(False)"), "froze the parameters"),
+        (_validate(head="").replace("logits = model(x)", "logits = model(x).detach()"), "under torch.no_grad()"),
+        (_validate(back="    model.train(was)\n        return total / count, correct / count"), "`return` stand inside the loop"),
     ],
     "08.8": [
         (_files(save="torch.save(model, path)"), "holds the whole model"),
@@ -181,6 +212,13 @@ MISTAKES = {
         (_files(end="pass"), "must return the model"),
         (_files(end="return model"), "in training mode"),
         (_files(load="model.load_state_dict(torch.load(path, weights_only=False))"), "can run any code"),
+        (_files(load="try:\n        model.load_state_dict(torch.load(path, weights_only=True))\n    except Exception:\n        pass"), "try/except hides"),
+        (_files(load="model.load_state_dict(torch.load(path, weights_only=True), strict=False)"), "strict=False"),
+        (_files(load="import copy\n    model = copy.deepcopy(model)\n    model.load_state_dict(torch.load(path, weights_only=True))"), "not a copy"),
+        (_files(save="model.eval()\n    torch.save(model.state_dict(), path)"), "save_model changed the model's mode"),
+        (_files(save="torch.save(model.state_dict, path)"), "without its parentheses"),
+        (_files(save="torch.save(path, model.state_dict())"), "the path comes second"),
+        (_files(load="model = model.load_state_dict(torch.load(path, weights_only=True))"), "do not assign it"),
     ],
     "08.9": [
         ("def confusion(predicted, y, num_classes):\n    pairs = predicted * num_classes + y\n"
@@ -200,7 +238,9 @@ MISTAKES = {
         (_logs(log_b="eval"), "1.461"),
         (_logs(log_b="order"), "could not get 87 %"),
         (_logs(log_c="softmax"), "cannot exceed 2.46"),
-        (_logs(log_c="eval"), "Look at the first loss"),
+        (_logs(log_b="batch means"), "in training, not in measuring"),
+        (_logs(log_c="eval"), "2.30, not 7.89"),
+        (_logs(log_c="test set"), "in training, not in measuring"),
         (_logs(log_d="order"), "What does validation switch off"),
         (_logs(log_e="batch means"), "how the one number"),
         (_logs(log_a="B"), "should be one of"),
@@ -212,6 +252,11 @@ MISTAKES = {
         (_cycle(up="1 + (end - 1) * step / total", down="1 + (end - 1) * step / total"), "goes down at once"),
         (_cycle(down="1 + (end - 1) * (step - top) / total"), "not measured from the peak"),
         (_cycle(up="start + step / top"), "ends above 1"),
+        (_cycle(up="start + (peak - start) * step / top", down="peak + (end - peak) * (step - top) / (total - top)"), "the height there is 1"),
+        (_cycle().replace("top = peak * total", "top = peak"), "the top lies at peak · total"),
+        (_cycle(down="1 - (end - 1) * (step - top) / (total - top)"), "The way down goes up"),
+        (_cycle().replace("top = peak * total", "top = round(peak * total)"), "rounded to a whole step"),
+        (_cycle().replace("top = peak * total", "top = int(peak * total)"), "rounded to a whole step"),
         ("def one_cycle(step, total, start=0.2, peak=0.23, end=0.07):\n    if step < peak * total:\n        return start + (1 - start) * step / (peak * total)", "one of the two branches"),
     ],
 }
@@ -227,8 +272,15 @@ RIGHT = {
         "Net = lambda num_classes=10: nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.GELU(), nn.Conv2d(8, 16, 3, stride=2), nn.GELU(), nn.AdaptiveAvgPool2d(2), "
         "nn.Flatten(), nn.Dropout(0.3), nn.Linear(64, num_classes))",
         _net("return self.head(self.features(x))"),
-        "class Net(nn.Sequential):\n    def __init__(self, num_classes=10):\n"
-        "        super().__init__(nn.Flatten(), nn.Linear(3072, 100), nn.BatchNorm1d(100), nn.Tanh(), nn.Linear(100, num_classes))",
+        "Net = lambda num_classes=10: nn.Sequential(nn.Conv2d(3, 12, 4, stride=4), nn.Tanh(), nn.Conv2d(12, 24, 3, groups=6), nn.ReLU(inplace=True), "
+        "nn.Conv2d(24, num_classes, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())",
+        "class Net(nn.Module):\n    def __init__(self, num_classes=10):\n        super().__init__()\n        self.w = nn.Parameter(torch.randn(8, 3, 3, 3) / 5)\n"
+        "        self.head = nn.ParameterList([torch.randn(num_classes, 8 * 64) / 20])\n\n    def forward(self, x):\n"
+        "        return F.max_pool2d(torch.sigmoid(F.conv2d(x, self.w, padding=1)), 4).flatten(1) @ self.head[0].T",
+        _net("return self.head(self.features(x))", layers="self.conv.requires_grad_(False)"),
+        "class Net(nn.Module):\n    def __init__(self, num_classes=10):\n        super().__init__()\n        self.layers = nn.ModuleList("
+        "[nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 8, 3, stride=2)), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 225, num_classes)])\n\n"
+        "    def forward(self, x):\n        for layer in self.layers:\n            x = layer(x)\n        return x / 9",
     ],
     "08.4": ["conv = lambda i, o, k: o * (i * k * k + 1)\nfirst_conv, first_norm, last_conv, classifier = conv(3, 8, 3), 2 * 8, conv(128, 128, 3), conv(128, 2, 1)\n"
              "body = sum(conv(i, o, 3) + 2 * o for i, o in [(3, 8), (8, 8), (8, 32), (32, 32), (32, 128), (128, 128)])\n"
@@ -241,7 +293,9 @@ RIGHT = {
     "08.7": ["def validate(model, batches, loss_fn):\n    mode = model.training\n    model.eval()\n    try:\n        with torch.inference_mode():\n"
              "            outputs = [(model(x), y) for x, y in batches]\n            n = sum(len(y) for _, y in outputs)\n"
              "            loss = sum(loss_fn(z, y).item() * len(y) for z, y in outputs) / n\n"
-             "            return loss, sum((z.argmax(1) == y).sum().item() for z, y in outputs) / n\n    finally:\n        model.train(mode)"],
+             "            return loss, sum((z.argmax(1) == y).sum().item() for z, y in outputs) / n\n    finally:\n        model.train(mode)",
+             _validate(),
+             _validate(head="").replace("logits = model(x)", "with torch.no_grad():\n            logits = model(x)")],
     "08.8": ["def save_model(model, path):\n    with open(path, 'wb') as file:\n        torch.save({k: v.cpu() for k, v in model.state_dict().items()}, file)\n\n"
              "def load_model(model, path):\n    state = torch.load(path, map_location='cpu')\n    model.load_state_dict(state)\n    model.eval()\n    return model"],
     "08.9": ["def confusion(predicted, y, num_classes):\n    matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64)\n"

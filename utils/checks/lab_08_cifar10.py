@@ -64,8 +64,10 @@ class OutputSize:
 
     def judge(case, settings, sizes, default):
         want = [F.conv2d(torch.zeros(1, 1, n, n), torch.zeros(1, 1, k, k), stride=s, padding=p).shape[-1] for n, k, s, p in settings]
+        case.that(None not in sizes, "output_size returns None: is a `return` missing?")
         case.equal(sizes, want, what=f"The list of sizes for (size, kernel, stride, padding) = {settings}", mistakes={
             "The + 1 is missing: a kernel as large as the image still has one place to stand.": _sizes(settings, plus=0),
+            "The + 1 is for the first place: add it after the division, not before.": _sizes(settings, lambda a, s: (a + 1) // s, plus=0),
             "The padding is on both sides: it counts twice.": _sizes(settings, pads=1),
             "The padding is not counted: it makes the image larger, on both sides.": _sizes(settings, pads=0),
             "A kernel that does not fit any more is left out, so round down: // in place of /.": _sizes(settings, lambda a, s: a / s),
@@ -99,9 +101,21 @@ class OwnNetwork:
     def probe(student, x, num_classes):
         net = student.Net(num_classes)
         net.train()
-        logits = net(x)
+        zero = torch.zeros((), requires_grad=True)  # so that even a frozen layer is in the graph
+        logits = net(x + zero)
         if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
-            return {"logits": logits, "count": 0, "unreached": [], "batch": None, "alone": [], "twice": None, "none": None}
+            return {"logits": logits, "count": 0, "unreached": [], "strays": [], "nodes": [], "batch": None, "alone": [],
+                    "twice": None, "none": None, "scaled": None}
+        known, seen, strays, queue = {id(zero), *map(id, net.parameters())}, set(), [], [logits.grad_fn]
+        while queue:  # the graph, from the logits back to the tensors that it starts from
+            node = queue.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            queue += [before for before, _ in node.next_functions]
+            leaf = getattr(node, "variable", None)
+            if leaf is not None and id(leaf) not in known:
+                strays.append(list(leaf.shape))
         direction = torch.linspace(-1, 2, logits.numel()).reshape(logits.shape)
         if logits.requires_grad:
             (logits * direction).sum().backward()
@@ -110,10 +124,13 @@ class OwnNetwork:
         net.eval()
         with torch.no_grad():
             alone = [net(image[None]) for image in x]
-            return {"logits": logits, "count": count, "unreached": unreached, "batch": net(x), "alone": alone,
-                    "twice": net(2 * x), "none": net(0 * x)}
+            found = {"logits": logits, "count": count, "unreached": unreached, "strays": strays, "nodes": sorted({node.name() for node in seen}),
+                     "batch": net(x), "alone": alone, "twice": net(2 * x), "none": net(0 * x)}
+            for p in net.parameters():
+                p.mul_(100)
+            return found | {"scaled": net(x)}
 
-    def judge(case, x, num_classes, logits, count, unreached, batch, alone, twice, none):
+    def judge(case, x, num_classes, logits, count, unreached, strays, nodes, batch, alone, twice, none, scaled):
         case.that(logits is not None, "forward returns None: is a `return` missing?")
         case.that(isinstance(logits, torch.Tensor), "forward must return one tensor, the logits.")
         case.that(logits.ndim == 2, f"The logits have shape {tuple(logits.shape)}; wanted (batch, classes) = {(len(x), num_classes)}. Flatten before the last linear layer.")
@@ -122,19 +139,27 @@ class OwnNetwork:
         case.that(logits.shape == (len(x), num_classes), f"The logits have shape {tuple(logits.shape)}; wanted {(len(x), num_classes)}.")
         case.that(count > 0, "The network has no parameters: assign the layers to self (self.conv = …), in an nn.Sequential or nn.ModuleList where there are many.")
         case.that(count <= 500_000, f"The network has {count:,} parameters; at most 500,000 are allowed. The first linear layer is usually the large one: pool more before it.")
+        case.that(not strays, f"Weights of shape {', '.join(str(tuple(shape)) for shape in strays[:3])} are used, but net.parameters() does not know them: layers in a plain "
+                  "list or dict, or made in forward, are not registered. Make them in __init__, in an nn.Sequential or nn.ModuleList.")
         case.that(all(isinstance(a, torch.Tensor) and a.shape == (1, num_classes) for a in alone),
                   "For a batch of one image the result is not (1, classes): squeeze() and view() take away the batch's dimension too. x.flatten(1) keeps it.")
         case.that(batch.isfinite().all(), "Some logits are not finite numbers.")
         probabilities = bool((batch >= 0).all() and torch.allclose(batch.sum(1), torch.ones(len(x)), atol=1e-4))
         case.that(not probabilities, "Each row is positive and sums to 1: there is a softmax at the end. Return the logits; nn.CrossEntropyLoss applies the softmax itself.")
+        case.that(not torch.allclose(batch.exp().sum(1), torch.ones(len(x)), atol=1e-4),
+                  "There is a log_softmax at the end. Return the logits themselves; nn.CrossEntropyLoss applies it.")
         case.that((batch - batch[:1]).abs().max() > 1e-7, "All images get the same logits: the input does not reach the output.")
         case.that(torch.allclose(torch.cat(alone), batch, rtol=1e-3, atol=1e-4),
                   "In evaluation mode, an image gets other logits alone than in a batch: something still looks at the whole batch (a norm without running averages, "
                   "a mean or softmax over dimension 0), or is random (F.dropout needs training=self.training).")
         bend = (twice - 2 * batch + none).abs().max()
         case.that(bend > 1e-4 * batch.abs().max(), "The network is a straight-line function of its input: without a nonlinearity (ReLU …) between them, all layers are one linear layer.")
-        case.that(not unreached, f"No gradient reaches {', '.join(unreached[:3])}: the layer is made in __init__ but not used in forward (or its result is thrown away).")
-        case.that(logits.min() < 0, "No logit is below 0: there is a ReLU after the last layer. Logits may have either sign.")
+        case.that(not unreached, f"No gradient reaches {', '.join(unreached[:3])}: the layer is made in __init__ but not used in forward (or its result is thrown away), "
+                  "or .detach() or no_grad cuts it off.")
+        case.that(any("onv" in name or "Im2Col" in name for name in nodes), "There is no convolution in the network (at least one is asked for): nn.Conv2d.")
+        case.that(logits.min() < 0, "No logit is below 0: is there a ReLU, sigmoid or softmax after the last layer? Logits may have either sign.")
+        case.that(not scaled.isfinite().all() or scaled.abs().max() > 1.001,
+                  "With weights a hundred times as large, all logits are still between −1 and 1: something (tanh, sigmoid …) squashes the logits between two bounds. Return them as they are.")
 
 
 @exercise("08.4", points=2, needs=["first_conv", "first_norm", "last_conv", "classifier", "total_two", "total_ten"])
@@ -179,6 +204,7 @@ class CountParameters:
         case.equal(total_ten, 198_930, what="total_ten", mistakes={
             "total_ten: only the last layer changes, but it does change.": 197_898,
             "total_ten: each new class brings a bias besides its 128 weights.": [197_898 + 8 * 128],
+            "total_ten: only the 1 × 1 convolution has to do with the classes; the rest stays as it is.": [5 * 197_898, 197_898 * 10],
             "total_ten: eight classes are new, not ten.": 197_898 + 10 * 129,
         })
 
@@ -189,6 +215,8 @@ class Accuracy:
 
     errors = {
         "must match the size": "argmax(dim=0) goes down the columns. The dim given is the one that disappears; the classes are dim=1.",
+        "'bool' object has no attribute": "max(1) returns values *and* places, which equal no label: use argmax(1).",
+        "could not infer output dtype": "Bools have no mean: .float() first.",
         "only one element tensors can be converted": "float() or .item() needs a single number: average over the batch first.",
         "a Tensor with": "float() or .item() needs a single number: average over the batch first.",
     }
@@ -216,6 +244,9 @@ class Accuracy:
             "This is the share of *wrong* answers.": 1 - hits.mean().float(),
             "This is the mean probability of the right class; accuracy asks only which logit is largest.": p[torch.arange(len(y)), y].mean(),
             "This divides by the number of classes, not of images.": hits.sum().float() / logits.shape[1],
+            "No image is right: are the largest *values* compared with the labels, or places in the whole batch? Take the place in each row: argmax(dim=1).": torch.tensor(0.0),
+            "argmax() without a dim is the place in the whole batch; each row has its own: argmax(dim=1).": (logits.argmax() == y).float().mean(),
+            "Each prediction is compared with every label: (B, 1) == (B,) broadcasts to (B, B). Leave keepdim out.": (logits.argmax(1, keepdim=True) == y).float().mean(),
         })
 
 
@@ -246,14 +277,19 @@ def _flat(state) -> torch.Tensor:
     return torch.cat([v.double().flatten() for _, v in sorted(state.items()) if isinstance(v, torch.Tensor) and v.is_floating_point()])
 
 
-def _train(state, batches, rate, scheduled, mode=True, zero="before", step=True, schedule="batch", grads=True):
+def _loss(logits, y) -> torch.Tensor:
+    """The loss that the probes of 08.6 and 08.7 hand over: not the plain one, so that whoever writes that in their code is seen."""
+    return F.cross_entropy(logits, y, label_smoothing=0.3)
+
+
+def _train(state, batches, rate, scheduled, mode=True, zero="before", step=True, schedule="batch", grads=True, loss_fn=_loss):
     """Train as asked, or with one of the bugs. Returns (losses, the parameters and buffers as a vector)."""
     model = _tiny(state).train(mode)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
     losses = []
     for x, y in batches:
-        loss = F.cross_entropy(model(x), y)
+        loss = loss_fn(model(x), y)
         if zero == "before":
             optimizer.zero_grad()
         if grads:
@@ -275,6 +311,7 @@ class Train:
     errors = {
         "takes 4 positional arguments": "`train(model, batches, loss_fn, optimizer, scheduler)` must work: keep the five arguments of the stub.",
         "'NoneType' object has no attribute 'step'": "The scheduler may be None: step it only `if scheduler is not None`.",
+        "not implemented for 'Long'": "loss_fn(logits, y): logits first.",
         "grad can be implicitly created only for scalar outputs": "backward() starts from one number: the loss, not the logits.",
         "not iterable": "`for x, y in batches` gives the pairs; batches itself may be any collection of them.",
     }
@@ -291,13 +328,13 @@ class Train:
         model.load_state_dict(state)
         model.eval()  # as the last validation may have left it
         optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-        arguments = [model, batches, nn.CrossEntropyLoss(), optimizer]
+        arguments = [model, batches, nn.CrossEntropyLoss(label_smoothing=0.3), optimizer]
         if scheduled:
             arguments.append(torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step))
         loss = student.train(*arguments)
-        return {"loss": loss, "after": dict(model.state_dict())}
+        return {"loss": loss, "after": dict(model.state_dict()), "mode": model.training}
 
-    def judge(case, state, batches, rate, scheduled, loss, after):
+    def judge(case, state, batches, rate, scheduled, loss, after, mode):
         setting = (state, batches, rate, scheduled)
         losses, want = _train(*setting)
         sizes = torch.tensor([float(len(y)) for _, y in batches], dtype=torch.float64)
@@ -306,6 +343,9 @@ class Train:
                 [_train(*setting, step=False)[1], _train(*setting, zero="after backward")[1], _train(*setting, grads=False)[1], _flat(state)],
             "The gradients of earlier batches are still in .grad: call optimizer.zero_grad() before each backward().": _train(*setting, zero="never")[1],
             "The model was not in training mode: its batch norm used and kept the running averages. Call model.train() first.": _train(*setting, mode=False)[1],
+            "Only the first batch was trained on: does `return` stand inside the loop?": _train(state, batches[:1], rate, scheduled)[1],
+            "Use the loss_fn that train is given, not cross-entropy always: the caller may want another loss.": _train(*setting, loss_fn=F.cross_entropy)[1],
+            "A softmax stands before the loss: loss_fn takes the logits as they are.": _train(*setting, loss_fn=lambda z, y: _loss(z.softmax(1), y))[1],
         }
         if scheduled:
             names["The learning rate did not change during the epoch: step the scheduler after every batch."] = _train(*setting, schedule="never")[1]
@@ -315,11 +355,13 @@ class Train:
         case.that(isinstance(loss, (int, float)), "train must return a number, the mean loss.")
         case.close(torch.tensor(float(loss), dtype=torch.float64), (losses * sizes).sum() / sizes.sum(), what="The mean loss", rtol=1e-6, mistakes={
             "You averaged the batch means; the last batch is shorter, so its images count too much. Add up loss · images, then divide by all images.": losses.mean(),
+            "The sum over the images is not divided by their number.": (losses * sizes).sum(),
             "This is the sum of the batches' losses; asked for is the mean over the images.": losses.sum(),
             "This is the loss of the last batch only.": losses[-1],
             "The batches' mean losses are divided by the number of images. Multiply each by its number of images first.": losses.sum() / sizes.sum(),
             "The sum over the images is divided by the number of batches; divide by the number of images.": (losses * sizes).sum() / len(sizes),
         })
+        case.that(mode is True, "train should leave the model in training mode: no model.eval() at its end, no going back to the old mode.")
 
 
 @exercise("08.7", points=3, needs=["validate"], reference="utils.training:validate")
@@ -327,6 +369,7 @@ class Validate:
     """Loss and accuracy over a whole set."""
 
     errors = {
+        "not implemented for 'Long'": "loss_fn(logits, y): logits first.",
         "not iterable": "`for x, y in batches` gives the pairs; batches itself may be any collection of them.",
     }
 
@@ -343,24 +386,24 @@ class Validate:
         model.train(training)
         graphs = []
 
-        def loss_fn(logits, y):
-            graphs.append(logits.requires_grad)
-            return nn.functional.cross_entropy(logits, y)
+        model[-1].register_forward_hook(lambda layer, inputs, logits: graphs.append(logits.requires_grad))
+        answer = student.validate(model, batches, nn.CrossEntropyLoss(label_smoothing=0.3))
+        grad_on = torch.is_grad_enabled()
+        torch.set_grad_enabled(True)
+        return {"answer": answer, "graphs": graphs, "after": dict(model.state_dict()), "mode": model.training, "modes": [m.training for m in model.modules()],
+                "grad_on": grad_on, "learnable": [p.requires_grad for p in model.parameters()]}
 
-        answer = student.validate(model, batches, loss_fn)
-        return {"answer": answer, "graphs": graphs, "after": dict(model.state_dict()), "mode": model.training, "modes": [m.training for m in model.modules()]}
-
-    def judge(case, state, batches, training, answer, graphs, after, mode, modes):
+    def judge(case, state, batches, training, answer, graphs, after, mode, modes, grad_on, learnable):
         case.that(isinstance(answer, list) and len(answer) == 2, "validate must return two numbers: `return loss, accuracy`.")
         case.that(not any(isinstance(value, torch.Tensor) for value in answer), "Return Python numbers, not tensors: .item().")
         case.that(all(isinstance(value, (int, float)) for value in answer), "validate must return two numbers: `return loss, accuracy`.")
         sizes = torch.tensor([float(len(y)) for _, y in batches], dtype=torch.float64)
 
-        def measured(train_mode):
+        def measured(train_mode, loss_fn=_loss):
             model = _tiny(state).train(train_mode)
             with torch.no_grad():
                 logits = [model(x) for x, _ in batches]
-            losses = torch.stack([F.cross_entropy(z, y) for z, (_, y) in zip(logits, batches)])
+            losses = torch.stack([loss_fn(z, y) for z, (_, y) in zip(logits, batches)])
             hits = torch.stack([(z.argmax(1) == y).double().sum() for z, (_, y) in zip(logits, batches)])
             return losses, hits
 
@@ -370,7 +413,11 @@ class Validate:
             "You averaged the batch means; the last batch is shorter, so its images count too much. Add up loss · images, then divide by all images.": losses.mean(),
             "The batches' mean losses are divided by the number of images. Multiply each by its number of images first.": losses.sum() / sizes.sum(),
             "The loss is the sum over the batches; asked for is the mean over the images.": losses.sum(),
+            "The sum over the images is not divided by their number.": (losses * sizes).sum(),
             "The two numbers are the wrong way round: (loss, accuracy).": share,
+            "Use the loss_fn that validate is given, not cross-entropy always: the caller may want another loss.":
+                (measured(False, F.cross_entropy)[0] * sizes).sum() / sizes.sum(),
+            "Only the first batch was measured: does `return` stand inside the loop?": losses[0],
         }
         if min(sizes) > 1:  # else a batch norm in training mode raises an error
             wild, lucky = measured(True)
@@ -385,6 +432,8 @@ class Validate:
             "The number of right answers is divided by the number of batches, not of images.": hits.sum() / len(sizes),
         })
         case.close(_flat(after), _flat(state), what="The vector of parameters and running averages", mistakes={})
+        case.that(grad_on, "After validate, gradients are switched off for good: use `with torch.no_grad():`, which switches them on again at its end.")
+        case.that(all(learnable), "validate froze the parameters (requires_grad_(False)): the next epoch could not train. Use `with torch.no_grad():`.")
         case.that(not any(graphs), "The result is right, but torch recorded a graph for each batch: compute under torch.no_grad().")
         left = "evaluation" if training else "training"
         case.that(mode == training and set(modes) == {training},
@@ -398,6 +447,8 @@ class SaveAndLoad:
     errors = {
         "Weights only load failed": "The file holds more than tensors (the whole model object?), and torch.load refuses to run its code. Save model.state_dict().",
         "Missing key(s) in state_dict": "The file does not hold all entries of model.state_dict(): with parameters alone, the batch norm's running averages are missing.",
+        "'_IncompatibleKeys'": "`load_state_dict` fills the model in place and returns a report; do not assign it.",
+        "expected 'f' to be string, path": "torch.save(what, where): the path comes second.",
         "Expected state_dict to be dict-like": "load_state_dict wants the dictionary that torch.load returns.",
     }
 
@@ -405,6 +456,7 @@ class SaveAndLoad:
         yield {"state": _state(rng), "x": rng.randn(5, 6, dtype=torch.float64), "written": "by you"}
         yield {"state": _state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "by the course", "_case": "a file that the course wrote"}
         yield {"state": _state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "by a stranger", "_case": "a file that is no state_dict"}
+        yield {"state": _state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "in part", "_case": "a file that lacks an entry"}
 
     def probe(student, state, x, written):
         import fractions
@@ -418,13 +470,14 @@ class SaveAndLoad:
             layers = nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)
             return nn.Sequential(*layers).double()
 
-        found = {"problem": None, "content": None, "y": None, "fresh": None, "mode": None}
+        found = {"problem": None, "content": None, "y": None, "fresh": None, "mode": None, "saved_mode": None, "same": None}
         model, other = build(), build()
         model.load_state_dict(state)
         with tempfile.TemporaryDirectory() as folder, torch.no_grad():
             path = pathlib.Path(folder) / "model.pt"
             if written == "by you":
                 student.save_model(model, path)
+                found["saved_mode"] = model.training
                 if not path.exists():
                     return found | {"problem": "no file"}
                 try:
@@ -433,6 +486,13 @@ class SaveAndLoad:
                     return found | {"problem": "more than weights"}
             elif written == "by the course":
                 torch.save(state, path)
+            elif written == "in part":
+                torch.save({name: value for name, value in state.items() if name != "1.running_mean"}, path)
+                try:
+                    student.load_model(other, path)
+                except RuntimeError:
+                    return found | {"problem": "refused"}
+                return found | {"problem": "filled in part"}
             else:
                 torch.save(fractions.Fraction(1, 3), path)  # an object: reading it runs code of its class
                 try:
@@ -447,14 +507,20 @@ class SaveAndLoad:
             loaded = student.load_model(other, path)
             if not isinstance(loaded, nn.Module):
                 return found | {"problem": "no model"}
+            found["same"] = loaded is other
             found["mode"] = loaded.training
             found["y"] = loaded.eval()(x)
         return found
 
-    def judge(case, state, x, written, problem, content, y, fresh, mode):
+    def judge(case, state, x, written, problem, content, y, fresh, mode, saved_mode, same):
         case.that(problem != "no file", "save_model wrote no file at `path`.")
-        case.that(problem != "more than weights", "torch.load(path, weights_only=True) refuses your file: it holds the whole model, an object with code. Save model.state_dict().")
-        case.that(problem != "unpickled", "load_model unpickled a file that holds something else than weights, which can run any code: torch.load(path, weights_only=True).")
+        case.that(problem != "more than weights", "torch.load(path, weights_only=True) refuses your file: it holds the whole model, an object with code "
+                  "(or `model.state_dict` without its parentheses?). Save model.state_dict().")
+        case.that(problem != "unpickled", "The file holds something else than weights, and load_model raised no UnpicklingError: either it unpickled the file, which can run "
+                  "any code (so weights_only=True), or a try/except hides torch.load's error.")
+        case.that(problem != "filled in part", "The file lacks an entry, and load_model says nothing: that one keeps its random value. Leave out strict=False, and let load_state_dict's error through.")
+        if written == "in part":
+            return
         if written == "by a stranger":
             case.that(problem == "refused", "load_model must leave the file to torch.load(path, weights_only=True) and let its error through.")
             return
@@ -467,10 +533,12 @@ class SaveAndLoad:
             case.that(not missing, f"The file should hold model.state_dict() itself; it has the keys {list(content)[:3]}.")
             case.that(all(isinstance(v, torch.Tensor) for v in content.values()), "The values in the file should be tensors.")
             case.close(_flat(content), _flat(state), what="The vector of all saved values", mistakes={})
-        case.that(problem != "no model", "load_model must return the model.")
+            case.that(saved_mode is True, "save_model changed the model's mode: it only writes a file; whoever called it may go on training.")
+        case.that(problem != "no model", "load_model must return the model (load_state_dict returns only a report).")
         case.close(y, _tiny(state).eval()(x).detach(), what="The loaded model's logits", mistakes={
             "The model still has its fresh random weights: model.load_state_dict(…) is missing.": fresh,
         })
+        case.that(same is True, "load_model must fill in and return the model that it is given, not a copy.")
         case.that(mode is False, "The loaded model is in training mode: return it in evaluation mode, ready to predict.")
 
 
@@ -531,13 +599,14 @@ class Clinic:
             "log_a: the test set is not in this log. Look at how many images the third batch holds.": "test set",
         })
         case.equal(log_b, "softmax", what="log_b", mistakes={
-            "log_b: it learns the images, and yet its loss stops far from 0, where a healthy run arrives. What bounds it from below? (−ln(e / (e + 9)) = 1.461)": ["eval", "batch means", "test set"],
+            "log_b: it learns the images, and yet its loss stops far from 0, where a healthy run arrives. What bounds it from below? (−ln(e / (e + 9)) = 1.461)": "eval",
+            "log_b: the bug is in training, not in measuring: the *training* loss stops far from 0. What bounds it from below?": ["batch means", "test set"],
             "log_b: with sorted labels the network could not get 87 % of its training images right.": "order",
         })
         case.equal(log_c, "order", what="log_c", mistakes={
             "log_c: a training loss of 7.9, far above ln 10 = 2.303, says the network is *sure* and wrong. A loss on softmaxed logits cannot exceed 2.46.": "softmax",
-            "log_c: the network sees nothing of the validation here, and yet learns nothing. Look at the first loss: what makes it sure of a wrong class at each step?":
-                ["eval", "batch means", "test set"],
+            "log_c: eval() before epoch 1 gives a loss of 2.30, not 7.89: this network is *sure* of a wrong class. What makes it sure?": "eval",
+            "log_c: the bug is in training, not in measuring. Look at the first training loss: what makes the network sure of a wrong class?": ["batch means", "test set"],
         })
         case.equal(log_d, "eval", what="log_d", mistakes={
             "log_d: after the first epoch the training loss falls much faster, as if the dropout were gone. What does validation switch off?":
@@ -582,7 +651,7 @@ class OneCycle:
             return 1 + (end - 1) * (s - top) / (total - top)
 
         want = _piecewise(steps, top, up, down)
-        case.close(torch.tensor(factors, dtype=torch.float64), want, what=f"The factors at the steps {steps[:4]} …", rtol=1e-6, atol=1e-9, mistakes={
+        case.close(torch.tensor(factors, dtype=torch.float64), want, what=f"The factors (at [i] = at the i-th, from 0 on, of the steps {steps[:4]} …)", rtol=1e-6, atol=1e-9, mistakes={
             "The way up begins at 0; it should begin at `start`.": _piecewise(steps, top, lambda s: s / top, down),
             "The way down ends at 0; it should end at `end`.": _piecewise(steps, top, up, lambda s: 1 - (s - top) / (total - top)),
             "After the peak the factor stays at 1; it should go down to `end`.": _piecewise(steps, top, up, lambda s: 1),
@@ -591,5 +660,14 @@ class OneCycle:
                 [_piecewise(steps, top, up, lambda s: 1 + (end - 1) * s / total),
                  _piecewise(steps, top, up, lambda s: 1 + (end - 1) * (s - top) / total),
                  _piecewise(steps, top, up, lambda s: 1 + (end - 1) * s / (total - top))],
+            "`peak` says when, as a fraction of total; the height there is 1.":
+                [_piecewise(steps, top, lambda s: start + (peak - start) * s / top, lambda s: peak + (end - peak) * (s - top) / (total - top)),
+                 _piecewise(steps, top, lambda s: start + (peak - start) * s / top, down)],
+            "`peak` is a fraction: the top lies at peak · total.":
+                _piecewise(steps, peak, lambda s: start + (1 - start) * s / peak, lambda s: 1 + (end - 1) * (s - peak) / (total - peak)),
+            "The way down goes up: end − 1 is negative already, so add it.": _piecewise(steps, top, up, lambda s: 1 - (end - 1) * (s - top) / (total - top)),
+            "peak · total is rounded to a whole step, which changes both slopes a little: leave it as it is.":
+                [_piecewise(steps, whole, lambda s, t=whole: start + (1 - start) * s / t, lambda s, t=whole: 1 + (end - 1) * (s - t) / (total - t))
+                 for whole in (int(top), round(top), int(top) + 1)],
             "The way up adds a full rise to `start`, so it ends above 1: it climbs 1 − start.": _piecewise(steps, top, lambda s: start + s / top, down),
         })
