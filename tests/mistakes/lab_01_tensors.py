@@ -57,6 +57,7 @@ def patches(
 
 MISTAKES = {
     "01.1": [
+        (buffers(noise="torch.rand(images.shape[1:]).expand(images.shape)"), "again and again"),
         (buffers(noise="torch.rand_like(images)"), "rand_like keeps the dtype"),
         (buffers(noise="torch.randn_like(images)"), "rand_like(…, dtype=torch.float32)"),
         (buffers(noise="torch.rand(images.shape, dtype=torch.float64)"), "it must be float32 whatever the dtype"),
@@ -75,6 +76,9 @@ MISTAKES = {
         (buffers(blank="images.zero_()"), "changed its input `images`"),
     ],
     "01.2": [
+        (read_scores(predicted="scores.argmax(dim=1, keepdim=True)"), "leave keepdim out"),
+        (read_scores(true_scores="scores.gather(1, labels[:, None]).squeeze()"), "every dimension of size 1"),
+        (read_scores(missed="scores[scores.argmax(dim=1) != labels].squeeze()"), "that of the rows too"),
         (read_scores(predicted="scores.argmax(dim=0)"), "one entry for each class"),
         (read_scores(predicted="scores.argmax()", missed="scores"), "counts through the whole table"),
         (read_scores(predicted="scores.max(dim=1).values"), "the best scores themselves"),
@@ -100,6 +104,7 @@ MISTAKES = {
         (one_hot("table[labels, torch.arange(len(labels))] = 1"), "An index went past the end"),
     ],
     "01.4": [
+        (join(wide="torch.cat([left, right]).reshape(*left.shape[:3], -1)"), "reshape moved nothing"),
         (join(batch="torch.stack([left, right])"), "stack makes one"),
         (join(batch="torch.stack([left, right], dim=1).flatten(0, 1)"), "all of left must come before"),
         (join(batch="torch.cat([left, right], dim=1)"), "along dimension 0"),
@@ -112,6 +117,7 @@ MISTAKES = {
         (join(pairs="torch.stack([left, right], dim=2)"), "it must be dimension 1"),
     ],
     "01.5": [
+        (predict(p1=((4, 3),)), "made of numbers"),
         (predict(p1="error"), "a missing dimension on the left counts as 1"),
         (predict(p2=(4, 3)), "lined up from the right"),
         (predict(p3="error"), "1 stretches to whatever"),
@@ -132,6 +138,9 @@ MISTAKES = {
         (predict(p1="(4, 3)"), "without quotes"),
     ],
     "01.6": [
+        (standardize("(x - x.mean(dim=0)) / torch.where(std < 1e-6, 1, std)"), "A column with a small spread"),
+        (standardize("(x - x.mean()) / std"), "the mean is not"),
+        (standardize("(x - x.mean(dim=0)) / x.std(correction=0)"), "the standard deviation is not"),
         (standardize("(x - x.mean(dim=0)) / x.std(dim=0)"), "the one with N: correction=0"),
         (standardize("(x - x.mean()) / x.std()"), "for the whole table"),
         (standardize("(x - x.mean(dim=1, keepdim=True)) / x.std(dim=1, keepdim=True, correction=0)"), "You standardized the rows"),
@@ -161,6 +170,8 @@ MISTAKES = {
         ("def standardize(x):\n    std = x.std(dim=0, correction=0)\n    std[std == 0] = 1\n    x -= x.mean(dim=0)\n    return x / std", "changed its input `x`"),
     ],
     "01.7": [
+        (distances("(a[:, None] - b).square().sum(dim=2).squeeze()"), "that of the single point"),
+        (distances("(a[:, None] - b).square().sum(dim=2, keepdim=True)"), "keepdim is not needed"),
         (distances("a - b"), "rows of a run down and rows of b run across"),
         (distances("(a[:, None] - b).square().sum(dim=2).sqrt()"), "These are distances"),
         (distances("torch.cdist(a, b)"), "These are distances"),
@@ -177,6 +188,7 @@ MISTAKES = {
         (distances("(a - b).square().sum(dim=1) if a.shape == b.shape else (a[:, None] - b).square().sum(dim=2)"), "pairs row i with row i only"),
     ],
     "01.8": [
+        (products(grey="0.3 * images[:, 0] + 0.6 * images[:, 1] + 0.1 * images[:, 2]"), "written into the function"),
         (products(grey="images.mean(dim=1)"), "the plain mean of the channels"),
         (products(grey="(images * weights[:, None, None]).mean(dim=1)"), "they are to be summed"),
         (products(grey="images * weights[:, None, None]"), "still to be summed over dimension 1"),
@@ -208,6 +220,8 @@ MISTAKES = {
         (products(grey="images.reshape(len(images), images.shape[2], images.shape[3], 3) @ weights"), "permute(0, 2, 3, 1) moves them"),
     ],
     "01.9": [
+        (pieces(window="image[:, top:top + size + 1, left:left + size + 1]"), "leaves out its stop"),
+        (pieces(window=SQUARE + ".to(torch.float32)"), "window(…) has dtype"),
         (pieces(window=SQUARE + ".clone()"), "it is a copy"),
         (pieces(window="image[:, range(top, top + size)][:, :, range(left, left + size)]"), "it is a copy"),
         (pieces(window="image[:, top:size, left:size]"), "it must end at top + size"),
@@ -220,6 +234,7 @@ MISTAKES = {
         (pieces(snapshot=SQUARE + ".flatten(1).reshape(-1, size, size)"), "copy only when they must"),
     ],
     "01.10": [
+        (patches(cut="images.reshape(n, c, w // size, size, h // size, size).permute(0, 2, 4, 1, 3, 5).reshape(n, -1, c, size, size)"), "Height and width are swapped"),
         (patches(cut="images.reshape(n, -1, c, size, size)"), "in the order of memory: pieces of rows"),
         (patches(cut="grid.reshape(n, -1, c, size, size)"), "in the order of memory: pieces of rows"),
         (patches(cut="grid.permute(0, 4, 2, 1, 3, 5).reshape(n, -1, c, size, size)"), "go column by column"),

@@ -243,6 +243,7 @@ MISTAKES = {
         ("def sigmoid_grad(x):\n    x.requires_grad_()\n    x.grad = None\n    torch.sigmoid(x).sum().backward()\n    x.requires_grad_(False)\n    return x.grad", "is not as it was"),
     ],
     "02.2": [
+        (_predict(w_grad_first=0), "Write the loss as a sum"),
         (_predict(h_requires_grad=False), "one tracked input is enough"),
         (_predict(h_is_leaf=True), "result of a recorded operation"),
         (_predict(d_requires_grad=True), "without their history"),
@@ -254,6 +255,27 @@ MISTAKES = {
         (_predict(w_grad_first=6), "sum over the three elements"),
     ],
     "02.3": [
+        ("""
+def fit_line(x, y, lr, steps):
+    layer = nn.Linear(x.shape[1], 1, dtype=x.dtype)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=lr)
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = F.mse_loss(layer(x).squeeze(1), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return layer.weight[0], layer.bias[0], losses
+""", "took the steps"),
+        (_fit(kept="losses.append(loss.detach())"), "holds tensors; asked are plain"),
+        (_fit(start="x.shape[1], 1"), "broadcasts to (N, N)"),
+        (_fit().replace(", dtype=x.dtype", ""), "in x's dtype"),
+        (_fit().replace("range(steps)", "range(steps + 1)"), "one step too many"),
+        (_fit(loss="((x @ w + b - y) ** 2).mean().sqrt()"), "You took the root"),
+        (_fit(loss="(x @ w + b - y).abs().mean()"), "absolute errors"),
         (_fit(zero="pass"), "`backward()` adds"),
         (_fit(update="w += lr * w.grad; b += lr * b.grad"), "You climb"),
         (_fit(loss="((x @ w + b - y) ** 2).sum()"), "sum of the squared errors"),
@@ -277,6 +299,7 @@ MISTAKES = {
         (_fit().replace("b = torch.zeros(()", "b = torch.zeros(1"), "`b` has shape (1,)"),
     ],
     "02.4": [
+        (_accumulate("F.cross_entropy(model(x), y, reduction='sum').detach() / total"), "cut off from the model"),
         (_accumulate("F.cross_entropy(model(x), y) / len(batches)"), "You averaged the batches' mean losses"),
         (_accumulate("F.cross_entropy(model(x), y)"), "never divided"),
         (_accumulate("F.cross_entropy(model(x), y, reduction='sum')"), "divide by their number"),
@@ -292,6 +315,9 @@ MISTAKES = {
         ("def accumulate(model, batches):\n    total = sum(len(y) for _, y in batches)\n    model.zero_grad()\n    losses = [F.cross_entropy(model(x), y, reduction='sum') / total for x, y in batches]\n    for loss in losses:\n        loss.backward()", "inside the loop"),
     ],
     "02.5": [
+        (_difference("(f(x + step / 2) - f(x - step / 2)) / eps"), "You moved by ε/2"),
+        (_difference("(f(x + step) - f(x - step)) / (2 * eps)").replace("empty_like(x)", "zeros(x.shape)"), "right but float32"),
+        ("def central_difference(f, x, eps):\n    grad = torch.zeros_like(x)\n    x = x.clone()\n    flat = x.reshape(-1)\n    for i in range(x.numel()):\n        flat[i] += eps\n        up = f(x)\n        flat[i] -= 2 * eps\n        grad.reshape(-1)[i] = (up - f(x)) / (2 * eps)\n        flat[i] += eps\n    return grad", "Nothing arrived"),
         (_difference("(f(x + step) - f(x)) / eps"), "forward difference"),
         (_difference("(f(x) - f(x - step)) / eps"), "backward difference"),
         (_difference("(f(x + step) - f(x - step)) / eps"), "2ε long"),
@@ -308,6 +334,7 @@ MISTAKES = {
         (_difference("(f(x + step) - f(x - step)) / (2 * eps)").replace("    return", "    x += eps\n    return"), "changed its input"),
     ],
     "02.6": [
+        ("def vjp(f, x, v):\n    x = x.clone().requires_grad_()\n    (f(x) * v).mean().backward()\n    return x.grad", "You took the mean"),
         ("def vjp(f, x, v):\n    x = x.detach().clone().requires_grad_()\n    f(x).sum().backward()\n    return x.grad", "v has no effect"),
         ("def vjp(f, x, v):\n    return torch.func.jvp(f, (x,), (v,))[1]", "This is J v"),
         ("def vjp(f, x, v):\n    return torch.autograd.functional.jacobian(f, x)", "the Jacobian itself"),
@@ -321,6 +348,9 @@ MISTAKES = {
         ("def vjp(f, x, v):\n    x = x.detach().clone().requires_grad_()\n    torch.dot(v, f(x)).backward()\n    return x.grad", "fit vectors only"),
     ],
     "02.7": [
+        (_head("model.requires_grad_(False); model.fc = nn.Sequential(nn.Linear(model.fc.in_features, num_classes))"), "must be one `nn.Linear`"),
+        ("def new_head(model, num_classes):\n    model.requires_grad_(False)\n    return nn.Linear(model.fc.in_features, num_classes)", "not only the new layer"),
+        (_head("for name, p in model.named_parameters():\n        p.requires_grad = 'weight' not in name\n    model.fc = nn.Linear(model.fc.in_features, num_classes)"), "Still trainable, though it belongs to the body"),
         (_head("model.requires_grad = False; model.fc = nn.Linear(model.fc.in_features, num_classes)"), "only puts a new attribute"),
         (_head("model.fc = nn.Linear(model.fc.in_features, num_classes); model.requires_grad_(False)"), "Nothing is trainable any more"),
         (_head("model.requires_grad_(False); model.fc.requires_grad_(True); model.fc.out_features = num_classes"), "changes a label"),
@@ -333,6 +363,11 @@ MISTAKES = {
         (_head("model.requires_grad_(False); model.fc = nn.Linear(num_classes, model.fc.in_features)"), "the numbers that come in first"),
     ],
     "02.8": [
+        (_swish(load="(x,) = ctx.saved_tensors; e = torch.exp(-ctx.beta * x); return grad_output * (1 + e + ctx.beta * x * e) / (1 + e) ** 2, None"), "infinite in float32"),
+        (_swish(save="pass"), "Nothing was saved"),
+        (_swish().replace("ctx.beta", "Swish.beta"), "belongs into its own ctx"),
+        (_swish(backward="grad_output.mul_(s + beta * x * s * (1 - s)), None"), "in place"),
+        (_swish(backward="grad_output * (s - beta * x * s * (1 - s)), None"), "not subtracted"),
         (_swish(backward="s + beta * x * s * (1 - s), None"), "`grad_output` is missing"),
         (_swish(backward="grad_output * beta * s * (1 - s), None"), "derivative of σ(βx) alone"),
         (_swish(backward="grad_output * s, None"), "second term is missing"),
@@ -349,6 +384,8 @@ MISTAKES = {
         (_swish(load="(x,) = ctx.saved_tensors; beta = ctx.beta; p = torch.sigmoid(x)", backward="grad_output * (p + beta * x * p * (1 - p)), None"), "where σ(βx) belongs"),
     ],
     "02.9": [
+        (_engine(backward=_TOPOLOGICAL.replace("node not in seen", "node.data not in seen").replace("seen.add(node)", "seen.add(node.data)")), "taken for one"),
+        (_engine(mul="1.0), (other, 1.0"), "1.0 is the sum's"),
         (_engine(backward=_TOPOLOGICAL.replace("+=", "=")), "`+=`, not `=`"),
         (_engine(backward=_NO_ORDER), "topological order"),
         (_engine(backward=_EVERY_PATH), "topological order"),
@@ -375,18 +412,14 @@ RIGHT = {
     "02.3": [
         """
 def fit_line(x, y, lr, steps):
-    layer = nn.Linear(x.shape[1], 1, dtype=x.dtype)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    optimizer = torch.optim.SGD(layer.parameters(), lr=lr)
-    losses = []
+    w, b, losses = torch.zeros(x.shape[1], dtype=x.dtype), x.new_zeros(()), []
     for _ in range(steps):
-        optimizer.zero_grad()
-        loss = F.mse_loss(layer(x).squeeze(1), y)
-        loss.backward()
-        optimizer.step()
+        w, b = w.detach().requires_grad_(), b.detach().requires_grad_()
+        loss = F.mse_loss(x @ w + b, y)
         losses.append(float(loss.detach()))
-    return layer.weight[0], layer.bias[0], losses
+        slope_w, slope_b = torch.autograd.grad(loss, (w, b))
+        w, b = w - lr * slope_w, b - lr * slope_b
+    return w, b, losses
 """
     ],
     "02.4": [

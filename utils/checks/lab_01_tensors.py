@@ -48,6 +48,8 @@ class Buffers:
             case.that(noise.max() <= 1, "noise has numbers above 1; uniform numbers in [0, 1) were asked for.")
             case.that(noise.std() > 0.01, "noise is the same number everywhere; it must be random.")
             case.that(len(noise.unique()) > 2, "noise holds two values only, 0 and 1; uniform numbers in [0, 1) were asked for.")
+            case.that(noise.unique().numel() > noise.numel() / 2,
+                      "The same numbers of noise come again and again: every pixel of every image needs a number of its own, drawn from all of [0, 1).")
             case.that(abs(noise.mean() - 0.5) < 0.08 and abs(noise.std() - 0.289) < 0.06,
                       "noise is not uniform on [0, 1): its mean should be near 0.5, its standard deviation near 0.29.")
             case.that(not torch.equal(noise, parts(case, again, "blank, noise, counts")[1]),
@@ -80,7 +82,8 @@ class ReadScores:
         scores = rng.randn(5, 7).t()
         yield {"scores": scores, "labels": scores.argmax(dim=1)}  # all right: no row is missed
         yield {"scores": rng.randn(4, 4, dtype=torch.float64), "labels": rng.randint(0, 4, (8,))[::2]}
-        yield {"scores": rng.randn(1, 3), "labels": torch.tensor([2])}
+        scores = rng.randn(1, 3)
+        yield {"scores": scores, "labels": scores.argmin(dim=1)}  # one image, predicted wrong
 
     def probe(student, scores, labels):
         return {"answer": student.read_scores(scores, labels)}
@@ -95,17 +98,21 @@ class ReadScores:
             "predicted is a single number: without dim, argmax counts through the whole table.": scores.argmax(),
             "predicted holds the best scores themselves; asked for is their column: argmax, or the second thing that max returns.": scores.amax(dim=1),
             "predicted is the column of the lowest score.": scores.argmin(dim=1),
+            "predicted kept a dimension of size 1: leave keepdim out.": best[:, None],
         })
         own = scores[torch.arange(len(labels)), labels]
         case.close(true_scores, own, what="true_scores", mistakes={
             "scores[:, labels] takes all the columns named in labels, in every row: (N, N). Give the rows too, as pairs: row i with labels[i].": scores[:, labels],
             "These are the best scores, not the true class's: index by labels, not by the prediction.": scores.amax(dim=1),
             "true_scores has shape (N, 1): gather keeps the dimension. Take it off: [:, 0].": own[:, None],
+            "squeeze() takes off every dimension of size 1, here that of the images too: [:, 0], or squeeze(1).": own.squeeze(),
         })
         case.close(missed, scores[~right], what="missed", mistakes={
             "These are the rows that are predicted *right*; the mask is the wrong way round.": scores[right],
             "missed holds the mask or the row numbers; asked for are the rows themselves: scores[mask].":
-                [~right, (~right).nonzero()[:, 0], (~right).nonzero()],
+                [~right, (~right).nonzero()[:, 0], (~right).nonzero(), labels[~right], best[~right]],
+            "missed has a dimension too many: nonzero() gives (M, 1). Index with the mask itself.": scores[(~right).nonzero()],
+            "squeeze() takes off every dimension of size 1, here that of the rows too.": scores[~right].squeeze(),
             "missed keeps the shape of scores; a mask as index leaves the other rows out: scores[mask].":
                 [scores * (~right)[:, None], scores.masked_fill(right[:, None], 0)],
         })
@@ -177,6 +184,8 @@ class Join:
             "In wide the images stand in the wrong order: left comes first.": torch.cat(swapped, dim=3),
             "In wide the columns alternate between left and right: that is a stack along a new last dimension, flattened.":
                 torch.stack(both, dim=-1).flatten(3),
+            "wide has the right shape, but reshape moved nothing: it reads the numbers on in the order of memory. Join along the width: cat.":
+                torch.cat(both).reshape(len(left), *left.shape[1:-1], -1),
         })
         case.close(pairs, torch.stack(both, dim=1), what="pairs", mistakes={
             "pairs[0] is all of left: stack put the new dimension first. pairs[i] must be the pair of the images i: dim=1.": torch.stack(both),
@@ -222,6 +231,8 @@ class Predict:
             if isinstance(given, int) and not isinstance(given, bool):
                 given = (given,)
             case.that(isinstance(given, (tuple, str)), f'{what}: answer with a shape such as (4, 3), or with "error".')
+            if isinstance(given, tuple):
+                case.that(all(isinstance(size, (int, float)) for size in given), f"{what}: one shape, made of numbers, such as (4, 3).")
             if isinstance(given, str):
                 given = given.strip().lower()
                 case.that(given == "error", f'{what}: "{given}" cannot be read. Write a shape without quotes, such as (4, 3), or exactly "error".')
@@ -250,7 +261,7 @@ class Standardize:
             x = rng.randn(rows, 3)
             x[:, 0] = 0.1  # its mean is rounded, and its std comes out as 0
             yield {"x": x}
-        yield {"x": rng.randn(8, 3) * torch.tensor([1.0, 1e-3, 1e-6])}  # a small spread is not a constant column
+        yield {"x": rng.randn(8, 3) * torch.tensor([1.0, 1e-3, 3e-7])}  # a small spread is not a constant column
 
     def probe(student, x):
         return {"y": student.standardize(x)}
@@ -270,6 +281,8 @@ class Standardize:
             "You divided by the variance; the standard deviation is its square root.": [centred / std**2, centred / x.var(dim=0)],
             "The mean is taken off, but nothing is divided: the columns still have different spreads.": centred,
             "You divided, but did not take the mean off.": x / std,
+            "The mean is each column's own, the standard deviation is not: dim=0 there too.": [centred / x.std(correction=0), centred / x.std()],
+            "The standard deviation is each column's own, the mean is not: dim=0 there too.": (x - x.mean()) / std,
         }
         if isinstance(y, torch.Tensor) and y.shape == x.shape:
             case.that(not y.isnan().any() or not constant.any(),
@@ -320,6 +333,9 @@ class SquaredDistances:
             "These are sums of absolute differences; squares were asked for.": gaps.abs().sum(dim=2),
             "These are inner products, not distances.": a @ b.t(),
             "The squared differences are still to be summed over the last dimension.": gaps.square(),
+            "In (a − b)² = a² + b² − 2ab the last term is subtracted.": (a[:, None, :] + b[None, :, :]).square().sum(dim=2),
+            "A dimension of size 1 is left over: keepdim is not needed here.": want[:, :, None],
+            "squeeze() takes off every dimension of size 1, here that of the single point too.": want.squeeze(),
             "These are the differences, one for each column: square them, then sum over the last dimension.": gaps,
             "You summed first and squared then; each difference must be squared before the sum.": gaps.sum(dim=2).square(),
             "You summed over the wrong dimension: the columns are the last one.": [gaps.square().sum(dim=0), gaps.square().sum(dim=1)],
@@ -354,9 +370,9 @@ class Products:
     def inputs(rng):
         weights = torch.tensor([0.3, 0.6, 0.1])
         yield {"images": rng.rand(2, 3, 4, 5), "weights": weights, "features": rng.randn(2, 3, 4, 5)}
-        yield {"images": rng.rand(2, 3, 3, 3), "weights": weights, "features": rng.randn(4, 4, 2, 2)}  # width 3: weights broadcast along it without an error
-        yield {"images": rng.rand(1, 4, 6, 3, dtype=torch.float64).permute(0, 3, 1, 2), "weights": weights.double(),
-               "features": rng.randn(2, 5, 3, 1, dtype=torch.float64).permute(0, 2, 1, 3)}
+        yield {"images": rng.rand(2, 3, 3, 3), "weights": torch.tensor([0.2, 0.3, 0.5]), "features": rng.randn(4, 4, 2, 2)}  # width 3: weights broadcast along it without an error
+        yield {"images": rng.rand(1, 4, 6, 3, dtype=torch.float64).permute(0, 3, 1, 2), "weights": torch.tensor([0.1, 0.7, 0.2], dtype=torch.float64),
+               "features": rng.randn(1, 5, 3, 1, dtype=torch.float64).permute(0, 2, 1, 3)}
 
     def probe(student, images, weights, features):
         return {"grey": student.to_grey(images, weights), "products": student.gram(features)}
@@ -366,6 +382,8 @@ class Products:
         want_shape = weighted[:, 0].shape
         mistakes = {
             "You took the plain mean of the channels; each has its own weight.": images.mean(dim=1),
+            "You took the plain sum of the channels; each has its own weight.": images.sum(dim=1),
+            "The weights are written into the function; use those that it is given.": torch.einsum("nchw,c->nhw", images, weights.new_tensor([0.3, 0.6, 0.1])),
             "You averaged the weighted channels: they are to be summed, the weights add up to 1 already.": weighted.mean(dim=1),
             "The weighted channels are still to be summed over dimension 1.": weighted,
             "reshape does not move the channels, it only cuts the row of numbers anew; permute(0, 2, 3, 1) moves them.": images.reshape(*want_shape, 3) @ weights,
@@ -401,7 +419,7 @@ class SharedMemory:
 
     def inputs(rng):
         yield {"image": rng.rand(3, 6, 8) + 1, "top": 1, "left": 3, "size": 4}
-        yield {"image": (rng.rand(7, 5, 2) + 1).permute(2, 1, 0), "top": 2, "left": 0, "size": 3}
+        yield {"image": (rng.rand(7, 5, 2, dtype=torch.float64) + 1).permute(2, 1, 0), "top": 2, "left": 0, "size": 3}
         yield {"image": rng.rand(1, 4, 4) + 1, "top": 0, "left": 0, "size": 4}  # the whole image: contiguous() copies nothing
 
     def probe(student, image, top, left, size):
@@ -426,6 +444,9 @@ class SharedMemory:
         want = image[square]
         slips = {
             "The slice ends at size; it must end at top + size and left + size.": image[:, top:size, left:size],
+            "One row and one column too many: a slice leaves out its stop, so it ends at top + size.": image[:, top : top + size + 1, left : left + size + 1],
+            "The columns start at the edge, not at left.": image[:, top : top + size, :size],
+            "A number as index drops the dimension; all channels are wanted: `:`.": image[0, top : top + size, left : left + size],
             "top and left are swapped: rows come before columns.": image[:, left : left + size, top : top + size],
             "The first dimension is the channels; all of them are wanted: image[:, rows, columns].": image[top : top + size, left : left + size],
         }
@@ -462,7 +483,7 @@ class Patches:
             return torch.arange(n * c * h * w).reshape(n, c, h, w).to(dtype)
 
         yield {"images": images(2, 3, 4, 6), "size": 2, "patches": rng.randn(2, 6, 3, 2, 2), "height": 4, "width": 6}
-        yield {"images": images(1, 1, 9, 3), "size": 3, "patches": rng.randn(1, 3, 1, 3, 3), "height": 9, "width": 3}
+        yield {"images": images(1, 2, 9, 3), "size": 3, "patches": rng.randn(1, 3, 1, 3, 3), "height": 9, "width": 3}
         yield {"images": rng.randn(2, 8, 8, 3, dtype=torch.float64).permute(0, 3, 1, 2), "size": 4,
                "patches": rng.randn(2, 3, 8, 2, 2, dtype=torch.float64).transpose(1, 2), "height": 8, "width": 4}
         yield {"images": images(3, 2, 4, 4, torch.uint8), "size": 4, "patches": images(3, 2, 4, 4, torch.uint8)[:, None], "height": 4, "width": 4}
@@ -487,6 +508,8 @@ class Patches:
                 grid.permute(0, 3, 1, 4, 2, 5).reshape(n, -1, c, size, size),
             "Height was split into (size, H // size): the patch row must come first, (H // size, size); likewise the width. As it is, a patch collects pixels that lie far apart.":
                 [split.permute(0, 2, 4, 1, 3, 5).reshape(n, -1, c, size, size), split.permute(0, 3, 5, 1, 2, 4).reshape(n, -1, c, size, size)],
+            "Height and width are swapped where you split: h // size belongs to the rows.":
+                images.reshape(n, c, w // size, size, h // size, size).permute(0, 2, 4, 1, 3, 5).reshape(n, -1, c, size, size),
             "The images are mixed: n must stay in front, before the patch numbers.": grid.permute(2, 4, 0, 1, 3, 5).reshape(n, -1, c, size, size),
             "The channels of a patch are mixed: c stands before the patch numbers in permute, it must come behind them.":
                 grid.permute(0, 1, 2, 4, 3, 5).reshape(n, -1, c, size, size),

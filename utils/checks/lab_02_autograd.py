@@ -91,18 +91,21 @@ class WhoHasAGradient:
         got = answers["w_grad_first"]
         got = got.item() if isinstance(got, torch.Tensor) and got.numel() == 1 else got
         mistakes = {
-            "w_grad_first: you let the gradient flow through `d` as well. `detach()` cut that way; for backward, `d` is a constant.": [22, 20],
+            "w_grad_first: you let the gradient flow through `d` as well. `detach()` cut that way; for backward, `d` is a constant.": [22, 20, 66],
             "w_grad_first: the slope of w · x with respect to w is x, and x is 2 here.": 1,
             "w_grad_first: this is the sum over the three elements; each element of `w` has its own derivative.": 6,
         }
-        case.equal(got, w.grad[0].item(), what="w_grad_first", mistakes=mistakes)
+        case.that(type(got) in (int, float), "w_grad_first: answer with a single number, such as 5.")
+        for message, wrong in mistakes.items():
+            case.that(got not in (wrong if isinstance(wrong, list) else [wrong]), message)
+        case.that(got == w.grad[0].item(), f"w_grad_first is not {got:g}. Write the loss as a sum over the elements, with d as a constant: what is its slope in w₀?")
 
 
 def _descend(x, y, lr, steps, slip=""):
     """(w, b, losses) of gradient descent on the mean squared error, by the formula; `slip` names a misconception."""
     w, b = torch.zeros(x.shape[1], dtype=x.dtype), torch.zeros((), dtype=x.dtype)
     kept_w, kept_b, losses = torch.zeros_like(w), torch.zeros_like(b), []
-    scale = {"half": 0.5, "sum": len(y), "ascent": -1, "no lr": 1 / lr}.get(slip, 1)
+    scale = {"half": 0.5, "double": 2, "sum": len(y), "ascent": -1, "no lr": 1 / lr}.get(slip, 1)
     for _ in range(steps):
         # Broadcasting (N, 1) with (N,) compares every prediction with every target: in the gradient, with their mean.
         error = x @ w + b - (y.mean() if slip == "outer" else y)
@@ -122,7 +125,8 @@ class FitLine:
     errors = {
         "a leaf Variable that requires grad": "The update changes `w` in place while autograd is watching. Put it under `with torch.no_grad():`.",
         "NoneType": "Something is None where a tensor was expected: a `.grad`? Was `backward()` called? Does the loss use both `w` and `b`? Or did `w = w - …` put a new tensor in the leaf's place? (Update in place: `w -= …`, under `torch.no_grad()`.)",
-        "does not require grad": "Nothing was recorded. `w` and `b` need `requires_grad=True`, and must keep it: `w = w - …` under `no_grad` makes a new tensor without it, `w -= …` changes the one that has it.",
+        "same dtype": "x is float64 here and meets a float32 tensor: make `w` and `b` in x's dtype.",
+        "does not require grad": "Nothing was recorded. Only the update stands under `no_grad`, not the loss. `w` and `b` need `requires_grad=True`, and must keep it: `w = w - …` under `no_grad` makes a new tensor without it, `w -= …` changes the one that has it.",
         "a second time": "Compute the loss anew in every step: the graph of the last one is used up.",
     }
 
@@ -135,9 +139,19 @@ class FitLine:
         yield {"x": rng.randn(12, 2), "y": rng.randn(24)[::2], "lr": 0.2, "steps": 1}
 
     def probe(student, x, y, lr, steps):
-        return {"result": student.fit_line(x, y, lr, steps)}
+        from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-    def judge(case, x, y, lr, steps, result):
+        taken = []
+        hook = register_optimizer_step_pre_hook(lambda *_: taken.append(1))
+        try:
+            result = student.fit_line(x, y, lr, steps)
+        finally:
+            hook.remove()
+        losses = result[2] if isinstance(result, (tuple, list)) and len(result) == 3 else None
+        tracked = isinstance(losses, list) and any(isinstance(loss, torch.Tensor) and loss.requires_grad for loss in losses)
+        return {"result": result, "tracked": tracked, "optimizer_steps": len(taken)}
+
+    def judge(case, x, y, lr, steps, result, tracked, optimizer_steps):
         case.that(isinstance(result, list) and len(result) == 3, "Return three things: `return w, b, losses`.")
         w, b, losses = result
         b_shape = list(b.shape) if isinstance(b, torch.Tensor) else []
@@ -156,14 +170,21 @@ class FitLine:
             "The gradients of earlier steps are still in `b.grad`: empty both, `w.grad` and `b.grad`, after each step.": "b not emptied",
             "The learning rate is missing: a step is `lr` times the gradient.": "no lr",
             "`b` never moved: it needs `requires_grad=True` and an update too.": "no b",
+            "Every step is twice as long as it should be: the 2 from the square is in `.grad` already.": "double",
         }
         wrong = {message: _descend(x, y, lr, steps, slip) for message, slip in slips.items()}
+        wrong["You took one step too many."] = _descend(x, y, lr, steps + 1)
         start = {}
         if type(losses[0]) is float and not any(abs(losses[0] / want_losses[0] - k) < 1e-3 for k in (1, 0.5, len(y))):
+            for message, value in (("You took the root of the mean squared error; asked is the mean itself.", y.square().mean().sqrt()),
+                                   ("You took absolute errors; asked is the mean of their squares.", y.abs().mean())):
+                if abs(losses[0] - value.item()) < 1e-4:
+                    start[message] = w
             start["Your first loss is not that of w = 0 and b = 0: start both at zero, and note the loss before the step."] = w
-        case.close(w, want_w, what="w", mistakes={message: values[0] for message, values in wrong.items()} | start)
+        case.close(w, want_w, what="w", mistakes={message: [values[0], values[0][:, None]] for message, values in wrong.items()} | start)
         case.close(b, want_b, what="b", mistakes={message: values[1] for message, values in wrong.items()})
         case.that(b_shape == [], f"`b` has shape {tuple(b_shape)}; asked is one number, of shape (): `torch.zeros(())`, or `b[0]` at the end.")
+        case.that(tracked or not tensors, "`losses` holds tensors; asked are plain numbers: `loss.item()`.")
         case.that(not tensors, "`losses` holds tensors, and each keeps its whole graph in memory. Keep the number: `loss.item()`.")
         case.that(all(type(loss) in (float, int) for loss in losses), "`losses` should hold plain numbers.")
         case.close(
@@ -177,6 +198,8 @@ class FitLine:
             rtol=1e-4,
             atol=1e-5,
         )
+        # In one case only: who leaves the steps to torch.optim has half the points, not none.
+        case.that(not optimizer_steps or steps > 1, "All is right, but `torch.optim` took the steps. Here the point is to write them out: `w -= lr * w.grad` under `no_grad`, then empty the gradients.")
 
 
 def _network(weights: dict) -> nn.Module:
@@ -196,7 +219,10 @@ def _gradient(weights: dict, x, y, reduction="mean") -> torch.Tensor:
 class Accumulate:
     """Small batches, one large gradient."""
 
-    errors = {"a second time": "Each batch needs a forward pass of its own before its `backward()`."}
+    errors = {
+        "a second time": "Each batch needs a forward pass of its own before its `backward()`.",
+        "does not require grad": "The loss is cut off from the model: no `detach()`, `.item()` or `no_grad()` between the model and `backward()`.",
+    }
 
     def inputs(rng):
         def case(sizes, dtype=torch.float32, stale=False):
@@ -246,7 +272,7 @@ class Accumulate:
         sums = [_gradient(weights, *batch, reduction="sum") for batch in batches]
         seen = torch.tensor([len(y) for _, y in batches]).cumsum(0).tolist()
         old = torch.full_like(want, 3.0) if stale else None
-        left = {"`.grad` was not empty when your function started, and its old content is still in there. Empty it first.": [old + want, old + sum(means) / count, old + sum(sums)]} if stale else {}
+        left = {"`.grad` was not empty when your function started, and its old content is still in there. Empty it first.": [old + want, (old + sum(sums)) / total, old + sum(means) / count, old + sum(sums)]} if stale else {}
         case.close(
             grads,
             want,
@@ -307,9 +333,13 @@ class CentralDifference:
                 "Twice too large: from x − ε to x + ε the way is 2ε long.": 2 * want,
                 "The sign is wrong: it is f(x + ε) − f(x − ε).": -want,
                 "You moved all elements at once. A partial derivative moves one element and holds the others still.": [every.expand(x.shape), every],
-                "This is the exact derivative, as autograd gives it. Asked is the difference quotient with the given ε, so that the two can be compared.": exact,
+                "This is the exact derivative, as autograd, or an ε of your own that is much smaller, gives it. Asked is the difference quotient with the given ε.": exact,
+                "You moved by ε/2 to each side; asked is ε to each side, and 2ε below.": exact + c * eps**2 / 4,
+                "The values are right but float32: `torch.zeros(…)` and `torch.tensor(…)` make float32 unless they are told dtype=x.dtype.": want.float(),
+                "The slopes are right, but flat: bring them into x's shape.": want.flatten(),
                 "The elements before this one were left where you moved them. Put each back before you move the next.": [want - drift, want + drift],
             }
+            | ({} if rows is None else {"Nothing arrived: x is not contiguous here, so `reshape(-1)` and `flatten()` are copies, and what you write into them stays there.": torch.zeros_like(want)})
             | ({} if rows is None else {"You moved a whole row at once: `x[i]` of a matrix is a row, and `len(x)` counts rows. There are `x.numel()` elements.": [rows, rows[:, None].expand(x.shape)]}),
             **loose,
         )
@@ -345,7 +375,11 @@ class VectorJacobian:
         case.that(not isinstance(result, list), TUPLE.format("vjp(f, x, v)"))
         slopes = 1 - torch.tanh(a @ x) ** 2
         want = a.t() @ (v * slopes)
-        mistakes = {"v has no effect on your result: this is the gradient of the plain sum of f(x).": a.t() @ slopes}
+        mistakes = {
+            "v has no effect on your result: this is the gradient of the plain sum of f(x).": a.t() @ slopes,
+            "You took the mean of v · f(x); vᵀJ is the gradient of the sum.": want / v.numel(),
+            "v is summed before it meets f(x): weight each element of f(x) with its own.": v.sum() * (a.t() @ slopes),
+        }
         if x.ndim == 1:
             jacobian = slopes[:, None] * a
             mistakes["This is the Jacobian itself; asked is its product with v."] = [jacobian, jacobian.t()]
@@ -404,9 +438,11 @@ class NewHead:
         model = torchvision.models.resnet18() if arch == "resnet18" else Tiny()
         model = student.new_head(model.eval(), num_classes)
         evidence = dict.fromkeys(["trainable", "changed", "before", "after", "head", "moved"])
-        if not isinstance(model, nn.Module):
+        evidence["frozen"] = None
+        if not isinstance(model, nn.Module) or not hasattr(model, "fc"):
             return evidence | {"returned": model}
         model.eval()
+        evidence["frozen"] = [name for name, p in model.named_parameters() if not p.requires_grad]
         evidence |= {"returned": "a model", "trainable": [name for name, p in model.named_parameters() if p.requires_grad]}
         evidence["before"] = model(x)
         if not evidence["trainable"] or len(evidence["before"]) != len(labels) or evidence["before"].shape[1] != num_classes:
@@ -422,20 +458,22 @@ class NewHead:
         evidence["after"] = model(x)
         return evidence
 
-    def judge(case, arch, num_classes, x, labels, seed, returned, trainable, changed, before, after, head, moved):
-        case.that(trainable is not None, "Return the model.")
+    def judge(case, arch, num_classes, x, labels, seed, returned, frozen, trainable, changed, before, after, head, moved):
+        case.that(trainable is not None, "Return the model: all of it, not only the new layer.")
         classes = before.shape[1]
         case.that(classes != 1000 and (arch != "tiny" or classes != 5), f"The model still gives {classes} numbers per image. Writing to `fc.out_features` changes a label, not the weights: `model.fc` must become a new `nn.Linear`.")
         case.that(classes == num_classes, f"The model gives {classes} numbers per image; `num_classes` was {num_classes} here.")
         case.that(trainable, "Nothing is trainable any more: the new layer is frozen too. Freeze first, then replace `fc`: a new layer starts with requires_grad=True.")
         body = [name for name in trainable if not name.startswith("fc.")]
         case.that(
-            len(body) < 3 or "fc.weight" not in trainable,
+            not body or frozen,
             "The whole body is still trainable. `model.requires_grad = False` only puts a new attribute on the module, and `eval()` or `no_grad()` freeze nothing: "
             "each parameter has its own `requires_grad`, and `model.requires_grad_(False)` sets them all.",
         )
         alike = " Such a name contains `fc`, too: compare with `fc.`." if any("fc" in name for name in body) else ""
-        case.that(not body, f"Still trainable, though it belongs to the body: {', '.join(body)}.{alike}")
+        case.that(not body, f"Still trainable, though it belongs to the body: {', '.join(body[:4])}{' …' if len(body) > 4 else ''}.{alike}")
+        case.that(all(name in ("fc.weight", "fc.bias") for name in trainable), "`model.fc` must be one `nn.Linear`, not a sequence of layers.")
+        case.that(len(trainable) == 2, f"The new layer needs a weight and a bias, both trainable; trainable is only {trainable[0]}.")
         case.equal(sorted(trainable), ["fc.bias", "fc.weight"], what="The list of trainable parameters")
         case.equal(sorted(changed), ["fc.bias", "fc.weight"], what="The list of parameters that a step of SGD changed")
         # Everything else is computed again, from the same untrained body: its features, the head's gradient and its step.
@@ -458,6 +496,10 @@ class SwishFunction:
     """A function with a backward of its own."""
 
     errors = {
+        "(expected 1, got 0)": "Nothing was saved: `forward` must call `ctx.save_for_backward(x)`.",
+        "has no attribute 'beta'": "`backward` does not know β: note it in forward, `ctx.beta = beta`.",
+        "has no attribute 'children'": "`Swish` must be a `torch.autograd.Function`; a Module's `apply` is something else.",
+        "is a view and its": "`forward` changed x in place. Make a new tensor.",
         "incorrect number of gradients": "`forward` took two inputs, x and beta, so `backward` returns two things: the gradient for x, and None for beta, which is a plain number.",
         "gradient different than None": "beta is a plain number and gets no gradient: return None in its place.",
         "positional argument": "`forward` takes (ctx, x, beta), `backward` takes (ctx, grad_output); both are static methods.",
@@ -472,9 +514,10 @@ class SwishFunction:
         yield {"x": rng.randn(4, 3, dtype=f64).t(), "beta": 1.7, "v": rng.randn(3, 4, dtype=f64)}
         yield {"x": rng.randn(2, 3, 4), "beta": -0.5, "v": rng.randn(2, 3, 4)}
         yield {"x": 3 * rng.randn(6), "beta": 2.0, "v": torch.tensor(1.0).expand(6)}
+        yield {"x": torch.tensor([-100.0, -50.0, 0.0, 50.0, 100.0]), "beta": 1.5, "v": torch.ones(5), "_case": "x from −100 to 100"}
 
     def probe(student, x, beta, v):
-        evidence = {"grad": None, "twice": None, "grad_twice": None}
+        evidence = dict.fromkeys(["grad", "changed", "twice", "grad_twice"])
         x = x.clone().requires_grad_()
         kept = []
         with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
@@ -485,12 +528,14 @@ class SwishFunction:
         evidence["kept"] = list(kept)
         if not isinstance(y, torch.Tensor) or y.shape != x.shape:
             return evidence | {"y": y}
-        twice = student.Swish.apply(y, beta)
-        evidence["grad"] = torch.autograd.grad(y, x, v, retain_graph=True, allow_unused=True)[0]
-        evidence["grad_twice"] = torch.autograd.grad(twice, x, v, allow_unused=True)[0]
+        twice = student.Swish.apply(y, 2 * beta - 1)  # another β, except in the plain case, where it is 1
+        sent = v.clone()
+        grad = torch.autograd.grad(y, x, sent, retain_graph=True, allow_unused=True)[0]
+        evidence |= {"grad": None if grad is None else grad.clone(), "changed": not torch.equal(sent, v)}
+        evidence["grad_twice"] = torch.autograd.grad(twice, x, v.clone(), allow_unused=True)[0]
         return evidence | {"y": y, "twice": twice}
 
-    def judge(case, x, beta, v, y, kept, grad, twice, grad_twice):
+    def judge(case, x, beta, v, y, kept, grad, changed, twice, grad_twice):
         s = torch.sigmoid(beta * x)
         slope = s + beta * x * s * (1 - s)
         plain = torch.sigmoid(x)
@@ -500,6 +545,9 @@ class SwishFunction:
             "You put β in front: swish is x · σ(βx).": [beta * x * plain, beta * x * s],
         })
         case.that(isinstance(grad, torch.Tensor), "No gradient comes back for x: `backward` returned None for it.")
+        case.that(not grad.isnan().any(), "There is a nan in the gradient: `exp(100)` is infinite in float32, and inf / inf is nan. Build on `torch.sigmoid`.")
+        later = 2 * beta - 1
+        late = torch.sigmoid(later * x)
         case.close(grad, v * slope, what="The gradient for x", mistakes={
             "`grad_output` is missing: backward returns the gradient that came in *times* the slope (the chain rule).": slope,
             "This is the derivative of σ(βx) alone. By the product rule, x · σ(βx) has two terms.": [v * s * (1 - s), v * beta * s * (1 - s)],
@@ -507,16 +555,23 @@ class SwishFunction:
             "The product rule's first term is missing: σ(βx) · 1.": v * (beta * x * s * (1 - s)),
             "The inner derivative is missing: d σ(βx)/dx = β · s(1 − s).": v * (s + x * s * (1 - s)),
             "In backward, σ(x) stands where σ(βx) belongs.": v * (plain + beta * x * plain * (1 - plain)),
+            "This is the slope for the β of another, later call. What a call keeps belongs into its own ctx: `ctx.beta`.": v * (late + later * x * late * (1 - late)),
+            "Only one β comes out of σ(βx): β·x·s·(1 − s).": v * (s + beta**2 * x * s * (1 - s)),
+            "The second term's factor x is missing: s + β·x·s·(1 − s).": v * (s + beta * s * (1 - s)),
+            "The two terms of the product rule are added, not subtracted.": v * (s - beta * x * s * (1 - s)),
+            "`grad_output` is to be multiplied by the slope, not added to it (the chain rule).": v + slope,
             "In backward you used β = 1.": v * (plain + x * plain * (1 - plain)),
             "This is `grad_output` itself: it has to be multiplied by the slope of swish at x.": v,
         })
         middle = (x * s).requires_grad_()
-        want = middle * torch.sigmoid(beta * middle)
-        case.close(twice, want.detach(), what="Swish.apply(Swish.apply(x, beta), beta)")
+        case.that(not changed, "`backward` changed grad_output in place; others may still need it.")
+        want = middle * torch.sigmoid(later * middle)
+        case.close(twice, want.detach(), what="Swish.apply(Swish.apply(x, beta), 2 * beta - 1)")
         (through,) = torch.autograd.grad(want, middle, v)
         case.close(grad_twice, through * slope, what="The gradient of Swish applied twice")
         others = [tensor for tensor in kept if tensor.numel() > 1 and not (tensor.shape == x.shape and torch.equal(tensor, x))]
-        case.that(not others, "The gradient is right, but another tensor than x is kept for backward. Keep x alone, and compute σ(βx) again in backward.")
+        # In one case only: who keeps more has half the points, not none.
+        case.that(beta != 2.0 or not others, "The gradient is right, but another tensor than x is kept for backward. Keep x alone, and compute σ(βx) again in backward.")
 
 
 def _operate(op, a, b):
@@ -558,6 +613,7 @@ class Engine:
         shared = [("mul", 0, 1), ("add number", 2, 2), ("mul number", 2, 2)]
         yield case("u = a * b; y = 3.0 + u; z = u * 0.5: y.backward(), then z.backward()", [0.5, 3.0], shared, roots=(-2, -1))
         yield case("u = a * b; z = u * 0.5: z.backward(), twice", [0.5, 3.0], shared, roots=(-1, -1))
+        yield case("(a * b) * (c * d), both products 6", [2.0, 3.0, 1.5, 4.0], [("mul", 0, 1), ("mul", 2, 3), ("mul", 4, 5)])
         for _ in range(3):
             values = [round(value, 3) for value in (2 * rng.rand(4) - 1).tolist()]
             program = []
@@ -603,7 +659,9 @@ class Engine:
                 "The slope of tanh is 1 − t², where t is the *result*. You put the input there.": (1 - z * z) * inner,
                 "The slope of tanh is 1 − t² with t = tanh(x); you have 1 − t.": (1 - t) * inner,
                 "In a product, a's slope is b and b's slope is a. You have them the other way round.": (1 - t * t) * torch.tensor([a, b, 1.0], **f64),
-                "The slopes are not multiplied along the way: an input receives its slope *times the gradient of the node itself* (the chain rule).": inner,
+                "The slopes are not multiplied along the way: an input receives its slope *times the gradient of the node itself* (the chain rule). Or is it tanh's own slope that is missing?": inner,
+                "In a product, a's slope is b and b's slope is a; 1.0 is the sum's.": (1 - t * t) * torch.tensor([1.0, 1.0, 1.0], **f64),
+                "Both slopes of a sum are 1.0, whatever the numbers are.": (1 - t * t) * torch.tensor([c * b, c * a, a * b], **f64),
             }
         if _case in ("a * a", "a + a"):
             mistakes["A value that is used twice must add up what both uses report: `+=`, not `=`."] = want_grads / 2
@@ -612,6 +670,9 @@ class Engine:
             early = [torch.tensor([b * k, a * k, a * b], **f64) for k in (1, c, 2 + c, 1 + 2 * c)]
             mistakes["A node passed its gradient on before all nodes that use it had reported. Sort the nodes so that each comes before its inputs (topological order)."] = early
             mistakes["A node passed its gradient on twice: it stands in your list twice. Keep a set of the nodes you have seen."] = torch.tensor([2 * b * (1 + c), 2 * a * (1 + c), a * b], **f64)
+        if _case.startswith("(a * b) * (c * d)"):
+            mistakes["Two different nodes with the same number were taken for one: note the node itself as seen, not its data (and define no `__eq__`)."] = [
+                want_grads * torch.tensor(part, **f64) for part in ([1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0])]
         if len(roots) == 2:
             factor = torch.tensor([b, a], **f64)  # of a product a · b, by which z has 0.5 and y has 1
             mistakes["The second `backward` wiped out what the first had left in the leaves. As in torch, gradients add up."] = [factor, 0.5 * factor]
