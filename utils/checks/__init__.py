@@ -16,8 +16,8 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 from IPython.utils.capture import capture_output
 
-from .engine import CORRECT, NOT_ATTEMPTED, REGISTRY, Case, Exercise, NotAttempted, Result, Strange, exercise, run
-from .panel import Note, Table, result_text
+from .engine import REGISTRY, Case, Exercise, NotAttempted, Strange, exercise, run
+from .panel import CORRECT, NOT_ATTEMPTED, Note, Result, Table, result_text
 
 __all__ = ["Case", "Exercise", "NotAttempted", "Result", "Strange", "check", "exercise", "exercises", "hand_in", "mine_or_reference", "progress"]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-CORRECT, PARTLY, WRONG, NOT_ATTEMPTED, ERROR = "correct", "partly", "wrong", "not attempted", "error"
+from .panel import CORRECT, ERROR, NOT_ATTEMPTED, PARTLY, WRONG, Result
 
 
 class NotAttempted(NotImplementedError):
@@ -48,28 +48,6 @@ class Exercise:
     reference: str | None = None
     errors: dict[str, str] = field(default_factory=dict)  # part of "function: Type: message" -> what it usually means
     mutates: tuple[str, ...] = ()
-
-
-@dataclass
-class Result:
-    """What came of one check. `named` is True where the message names a misconception."""
-
-    exercise: Exercise
-    outcome: str
-    points: float
-    message: str
-    named: bool = False
-    printed: str = ""
-
-    def __repr__(self) -> str:
-        from .panel import result_text
-
-        return result_text(self)
-
-    def _repr_html_(self) -> str:
-        from .panel import result_html
-
-        return result_html(self)
 
 
 REGISTRY: dict[str, Exercise] = {}

@@ -2,12 +2,31 @@
 
 import html
 import re
+from dataclasses import dataclass
 
-from .engine import CORRECT, ERROR, NOT_ATTEMPTED, PARTLY, WRONG, Result
+CORRECT, PARTLY, WRONG, NOT_ATTEMPTED, ERROR = "correct", "partly", "wrong", "not attempted", "error"
 
 # Colour never stands alone: each outcome has its own sign and its own word. The colours are Okabe and Ito's.
 SIGNS = {CORRECT: ("✔", "#009E73"), PARTLY: ("◐", "#E69F00"), WRONG: ("✘", "#D55E00"), NOT_ATTEMPTED: ("○", "#888888"), ERROR: ("!", "#CC79A7")}
 WORDS = {CORRECT: "Correct", PARTLY: "Partly correct", WRONG: "Not yet", NOT_ATTEMPTED: "Not attempted", ERROR: "Error in your code"}
+
+
+@dataclass
+class Result:
+    """What came of one check. `exercise` has an id, a title and points; `named` is True where the message names a misconception."""
+
+    exercise: object
+    outcome: str
+    points: float
+    message: str
+    named: bool = False
+    printed: str = ""
+
+    def __repr__(self) -> str:
+        return result_text(self)
+
+    def _repr_html_(self) -> str:
+        return result_html(self)
 
 
 def number(points: float) -> str:
