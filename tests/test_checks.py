@@ -155,6 +155,12 @@ def test_a_private_input_is_not_sent():
     assert "_answer" in case and engine.sent(case) == {}
 
 
+def test_evidence_cannot_stand_in_for_what_the_judge_knows():
+    forged = {"choice": "a", "_answer": "a"}
+    with pytest.raises(engine.Failed):
+        engine.judge_case(engine.REGISTRY["99.2"], {"_answer": "b"}, forged, {})
+
+
 def test_inputs_follow_the_seed():
     item = engine.REGISTRY[DOUBLE]
     first, again, other = (engine.draw_cases(item, seed)[0]["x"] for seed in (0, 0, 1))
