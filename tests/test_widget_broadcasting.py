@@ -7,7 +7,9 @@ import pytest
 import torch
 from matplotlib.patches import Rectangle
 
-from utils import plotting, widgets
+from utils import plotting
+from utils.widgets import controls
+from utils.widgets import lab_01_broadcasting as widgets
 
 PAIRS = list(itertools.product(widgets.SHAPES, repeat=2))
 
@@ -67,7 +69,7 @@ def test_every_pair_can_be_drawn():
 
 def test_the_widget_starts_with_a_picture_that_needs_no_widget(monkeypatch):
     shown = []
-    monkeypatch.setattr(widgets, "display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr(controls, "display", lambda data, raw: shown.append(data))
     widgets.broadcasting()
     assert "b of shape (3,) give (4, 3)" in shown[0]["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in shown[0]

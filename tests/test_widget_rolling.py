@@ -3,7 +3,8 @@
 import ipywidgets
 import pytest
 
-from utils import widgets
+from utils.widgets import controls
+from utils.widgets import lab_02_rolling_point as widgets
 
 
 def test_the_path_is_gradient_descent():
@@ -44,13 +45,13 @@ def test_a_diverging_path_ends_before_it_overflows():
 
 def test_the_picture_follows_the_slider(monkeypatch):
     shown = []
-    monkeypatch.setattr(widgets, "display", lambda *bundle, **options: shown.extend(bundle))
+    monkeypatch.setattr(controls, "display", lambda *bundle, **options: shown.extend(bundle))
     made = []
     box = ipywidgets.VBox
     monkeypatch.setattr(widgets.ipywidgets, "VBox", lambda children: made.append(box(children)) or made[-1])
     widgets.rolling_point()
     assert shown[0]["text/html"].startswith("<img")  # the static picture, for readers without widgets
-    controls, image = made[0].children
+    sliders, image = made[0].children
     before = image.value
-    controls.children[1].value = 1.05
+    sliders.children[1].value = 1.05
     assert image.value != before and "diverges" in image.value

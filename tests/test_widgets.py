@@ -4,13 +4,14 @@ import ipywidgets
 import pytest
 from ipywidgets.widgets.widget import _instances  # ipywidgets keeps its register private
 
-from utils import plotting, widgets
+from utils import plotting
+from utils.widgets import controls
 
 
 @pytest.fixture
 def shown(monkeypatch):
     bundles = []
-    monkeypatch.setattr(widgets, "display", lambda data, raw: bundles.append(data))
+    monkeypatch.setattr(controls, "display", lambda data, raw: bundles.append(data))
     return bundles
 
 
@@ -22,7 +23,7 @@ def line(slope: int):
 
 def test_the_picture_follows_the_control(shown):
     slider = ipywidgets.IntSlider(value=1, min=0, max=5)
-    widgets.explore(line, slope=slider)
+    controls.explore(line, slope=slider)
     (bundle,) = shown
     model = bundle["application/vnd.jupyter.widget-view+json"]["model_id"]
     image = _instances[model].children[1]
@@ -32,5 +33,5 @@ def test_the_picture_follows_the_control(shown):
 
 
 def test_a_static_picture_stands_in_its_place(shown):
-    widgets.explore(line, slope=ipywidgets.IntSlider(value=2, min=0, max=5))
+    controls.explore(line, slope=ipywidgets.IntSlider(value=2, min=0, max=5))
     assert shown[0]["text/html"].startswith("<img") and "a line of slope 2" in shown[0]["text/html"]

@@ -101,7 +101,7 @@ def check(id: str, namespace: dict | None = None):
 
 
 def mine_or_reference(id: str, mine):
-    """Your answer to an exercise once you have attempted it, else the course's own, with a note that says so.
+    """Your answer to an exercise once you have attempted it, else the course's own or PyTorch's, with a note that says so.
 
     Args:
         id: of the exercise.
@@ -117,7 +117,8 @@ def mine_or_reference(id: str, mine):
     if result.outcome != NOT_ATTEMPTED:
         return mine
     module, name = item.reference.split(":")
-    display(Note(f"Exercise {id} is not attempted yet: from here on the lab uses the course's own `{name}` (from `{module}`). Solve it, and this cell takes yours."))
+    whose = "the course's own" if module.startswith("utils") else "PyTorch's"
+    display(Note(f"Exercise {id} is not attempted yet: from here on the lab uses {whose} `{name}` (from `{module}`). Solve it, and this cell takes yours."))
     return getattr(importlib.import_module(module), name)
 
 
