@@ -1,6 +1,10 @@
-"""Training, plainly: the functions that lab 08 builds, and the recipe of its last part."""
+"""Training: the functions and the `Learner` that lab 07 builds, and the recipe of lab 08's last part.
+
+What a `Learner` can be told by callbacks stands in `utils.callbacks`.
+"""
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 
 import torch
 from torch import nn
@@ -8,7 +12,7 @@ from tqdm.auto import tqdm
 
 
 def accuracy(logits: torch.Tensor, y: torch.Tensor) -> float:
-    """Fraction of the rows whose largest logit is the label's (lab 08).
+    """Fraction of the rows whose largest logit is the label's (lab 07).
 
     Args:
         logits: float (B, K).
@@ -20,7 +24,7 @@ def accuracy(logits: torch.Tensor, y: torch.Tensor) -> float:
 
 
 def train(model: nn.Module, batches: Iterable, loss_fn: Callable, optimizer, scheduler=None) -> float:
-    """Train for one epoch (lab 08).
+    """Train for one epoch (lab 07).
 
     Args:
         model: any module; left in training mode.
@@ -48,7 +52,7 @@ def train(model: nn.Module, batches: Iterable, loss_fn: Callable, optimizer, sch
 
 
 def validate(model: nn.Module, batches: Iterable, loss_fn: Callable) -> tuple[float, float]:
-    """Mean loss and accuracy over all images of `batches` (lab 08).
+    """Mean loss and accuracy over all images of `batches` (lab 07).
 
     Sums over images, not the mean of batch means: the last batch may be shorter. The model is put in evaluation mode
     and afterwards back in the mode it was in.
@@ -73,7 +77,7 @@ def validate(model: nn.Module, batches: Iterable, loss_fn: Callable) -> tuple[fl
 
 @torch.no_grad()
 def predict(model: nn.Module, batches: Iterable) -> torch.Tensor:
-    """Logits for all images of `batches`, in their order, on the CPU: float (N, K). The model's mode is restored."""
+    """Logits for all images of `batches`, in their order, on the CPU: float (N, K). The model's mode is restored (lab 07)."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -95,26 +99,135 @@ def confusion(predicted: torch.Tensor, y: torch.Tensor, num_classes: int) -> tor
     return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def fit(model, train_batches, val_batches, loss_fn, optimizer, epochs, scheduler=None,
-        log=True) -> dict[str, list[float]]:
-    """Train for some epochs, validating after each.
+class CancelStep(Exception):
+    """Raised by a callback: the optimizer makes no step for this batch, and the gradients stay."""
+
+
+class CancelBatch(Exception):
+    """Raised by a callback: leave out the rest of this batch."""
+
+
+class CancelEpoch(Exception):
+    """Raised by a callback: leave out the rest of this pass over the training or the validation batches."""
+
+
+class CancelFit(Exception):
+    """Raised by a callback: stop training."""
+
+
+class Callback:
+    """Something that a `Learner` tells of its events (lab 07). Override those that matter; each gets the learner.
+
+    A fit, an epoch, a batch and a step of the optimizer have three events each: *before*; *after*, unless cancelled; and
+    *cleanup*, for every callback that heard the *before*, in reverse order, however the stage ended. An epoch is one
+    pass over the training or over the validation batches: `learner.training` tells which.
+    """
+
+    order = 0  # callbacks with a lower one hear of an event first
+
+    def before_fit(self, learner): pass
+    def after_fit(self, learner): pass
+    def cleanup_fit(self, learner): pass
+    def before_epoch(self, learner): pass
+    def after_epoch(self, learner): pass
+    def cleanup_epoch(self, learner): pass
+    def before_batch(self, learner): pass
+    def after_predict(self, learner): pass  # learner.prediction is there
+    def after_loss(self, learner): pass  # learner.loss is there
+    def after_backward(self, learner): pass  # training only, as are the three of a step
+    def before_step(self, learner): pass
+    def after_step(self, learner): pass
+    def cleanup_step(self, learner): pass
+    def after_batch(self, learner): pass
+    def cleanup_batch(self, learner): pass
+
+
+class Learner:
+    """A training loop that callbacks can look into and change at every step, without touching it (lab 07).
 
     Args:
-        scheduler: stepped after every batch, if there is one.
-        log: print a line an epoch.
-    Returns:
-        {"train_loss": […], "val_loss": […], "val_accuracy": […]}, one number an epoch in each.
+        model: any module.
+        train_batches, val_batches: give (x, y) pairs each time they are iterated over; val_batches may be None.
+        loss_fn: called as `loss_fn(prediction, y)`, returns a scalar tensor.
+        optimizer: holds the model's parameters.
+        callbacks: told of the events of every fit.
+
+    For callbacks, during a fit: `epoch` (from 0), `epochs`, `training`, `batches`, `x`, `y`, `prediction`, `loss`; and
+    `history`, a dict in which they keep what they measure, over all fits.
     """
-    history = {"train_loss": [], "val_loss": [], "val_accuracy": []}
-    for epoch in range(1, epochs + 1):
-        train_loss = train(model, train_batches, loss_fn, optimizer, scheduler)
-        val_loss, val_accuracy = validate(model, val_batches, loss_fn)
-        for name, value in zip(history, (train_loss, val_loss, val_accuracy)):
-            history[name].append(value)
-        if log:
-            print(f"epoch {epoch:2d}/{epochs}  train loss {train_loss:.3f}  "
-                  f"val loss {val_loss:.3f}  val accuracy {val_accuracy:6.1%}")
-    return history
+
+    def __init__(self, model: nn.Module, train_batches: Iterable, val_batches: Iterable | None, loss_fn: Callable,
+                 optimizer: torch.optim.Optimizer, callbacks: Iterable[Callback] = ()):
+        self.model, self.loss_fn, self.optimizer = model, loss_fn, optimizer
+        self.train_batches, self.val_batches = train_batches, val_batches
+        self.callbacks = list(callbacks)
+        self.history = {}
+
+    def fit(self, epochs: int, callbacks: Iterable[Callback] = ()) -> dict[str, list[float]]:
+        """Train for some epochs and validate after each; `callbacks` are told of this fit only.
+
+        However it ends, every module of the model is left in the mode, training or evaluation, in which it was.
+
+        Returns:
+            `history`.
+        """
+        modes = [(module, module.training) for module in self.model.modules()]
+        lasting = self.callbacks
+        self.callbacks = sorted([*lasting, *callbacks], key=lambda callback: callback.order)
+        self.epoch, self.epochs = 0, epochs
+        self.optimizer.zero_grad()
+        try:
+            self.run("fit", self.all_epochs, CancelFit)
+        finally:
+            self.callbacks = lasting
+            for module, mode in modes:
+                module.training = mode
+        return self.history
+
+    def run(self, stage: str, body: Callable, cancel: type[Exception]) -> None:
+        """One stage: the *before* events, `body`, the *after* events; and *cleanup* in any case."""
+        with ExitStack() as cleanups:
+            try:
+                for callback in self.callbacks:
+                    cleanups.callback(getattr(callback, f"cleanup_{stage}"), self)
+                    getattr(callback, f"before_{stage}")(self)
+                body()
+                self.event(f"after_{stage}")
+            except cancel:
+                pass
+
+    def event(self, name: str) -> None:
+        for callback in self.callbacks:
+            getattr(callback, name)(self)
+
+    def all_epochs(self) -> None:
+        while self.epoch < self.epochs:
+            for training, batches in ((True, self.train_batches), (False, self.val_batches)):
+                if batches is not None:
+                    self.training, self.batches = training, batches
+                    self.run("epoch", self.one_epoch, CancelEpoch)
+            self.epoch += 1
+
+    def one_epoch(self) -> None:
+        self.model.train(self.training)
+        with torch.set_grad_enabled(self.training):
+            for x, y in self.batches:
+                self.x, self.y = x, y
+                self.run("batch", self.one_batch, CancelBatch)
+
+    def one_batch(self) -> None:
+        self.prediction = self.model(self.x)
+        self.event("after_predict")
+        self.loss = self.loss_fn(self.prediction, self.y)
+        self.event("after_loss")
+        if self.training:
+            self.loss.backward()
+            self.event("after_backward")
+            self.run("step", self.one_step, CancelStep)
+
+    def one_step(self) -> None:
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
 
 def one_cycle(step: int, total: int, start: float = 0.2, peak: float = 0.23, end: float = 0.07) -> float:
