@@ -2,6 +2,9 @@
 
 from .lab_01_broadcasting import broadcasting
 from .lab_02_rolling_point import rolling_point
+from .lab_03_augmentation import augmentation
+from .lab_04_convolution import convolution
+from .lab_05_logits import logits
 from .lab_06_descent import descent
 
-__all__ = ["broadcasting", "descent", "rolling_point"]
+__all__ = ["augmentation", "broadcasting", "convolution", "descent", "logits", "rolling_point"]
