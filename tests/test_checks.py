@@ -73,6 +73,7 @@ def attempt(code: str, id: str = DOUBLE) -> engine.Result:
         ("def double(x): raise NotAttempted('99.1')", engine.NOT_ATTEMPTED, 0, "Fill in `double`"),
         ("def double(x): raise NotAttempted('99.7')", engine.NOT_ATTEMPTED, 0, "calls exercise 99.7"),
         ("from utils.runtime import full as double", engine.NOT_ATTEMPTED, 0, "the course's own"),
+        ("from torch.nn.functional import relu as double", engine.NOT_ATTEMPTED, 0, "PyTorch's own"),
         ("def double(x): return 2 * x", engine.CORRECT, 2, ""),
         ("def double(x): print('x', x); return x + x", engine.CORRECT, 2, ""),
         ("import warnings\ndef double(x): warnings.warn('careful'); return x + x", engine.CORRECT, 2, ""),
