@@ -142,7 +142,30 @@ class Callback:
     def cleanup_batch(self, learner): pass
 
 
-class Learner:
+class Events:
+    """Callbacks, and how they are told (lab 07)."""
+
+    def __init__(self, callbacks: Iterable[Callback] = ()):
+        self.callbacks = list(callbacks)
+
+    def event(self, name: str) -> None:
+        for callback in self.callbacks:
+            getattr(callback, name)(self)
+
+    def run(self, stage: str, body: Callable, cancel: type[Exception]) -> None:
+        """One stage: the *before* events, `body`, the *after* events; and *cleanup* in any case."""
+        with ExitStack() as cleanups:
+            try:
+                for callback in self.callbacks:
+                    cleanups.callback(getattr(callback, f"cleanup_{stage}"), self)
+                    getattr(callback, f"before_{stage}")(self)
+                body()
+                self.event(f"after_{stage}")
+            except cancel:
+                pass
+
+
+class Learner(Events):
     """A training loop that callbacks can look into and change at every step, without touching it (lab 07).
 
     Args:
@@ -158,9 +181,9 @@ class Learner:
 
     def __init__(self, model: nn.Module, train_batches: Iterable, val_batches: Iterable | None, loss_fn: Callable,
                  optimizer: torch.optim.Optimizer, callbacks: Iterable[Callback] = ()):
+        super().__init__(callbacks)
         self.model, self.loss_fn, self.optimizer = model, loss_fn, optimizer
         self.train_batches, self.val_batches = train_batches, val_batches
-        self.callbacks = list(callbacks)
         self.history = {}
 
     def fit(self, epochs: int, callbacks: Iterable[Callback] = ()) -> dict[str, list[float]]:
@@ -183,22 +206,6 @@ class Learner:
             for module, mode in modes:
                 module.training = mode
         return self.history
-
-    def run(self, stage: str, body: Callable, cancel: type[Exception]) -> None:
-        """One stage: the *before* events, `body`, the *after* events; and *cleanup* in any case."""
-        with ExitStack() as cleanups:
-            try:
-                for callback in self.callbacks:
-                    cleanups.callback(getattr(callback, f"cleanup_{stage}"), self)
-                    getattr(callback, f"before_{stage}")(self)
-                body()
-                self.event(f"after_{stage}")
-            except cancel:
-                pass
-
-    def event(self, name: str) -> None:
-        for callback in self.callbacks:
-            getattr(callback, name)(self)
 
     def all_epochs(self) -> None:
         while self.epoch < self.epochs:
