@@ -17,6 +17,7 @@ import time
 import torch
 
 from utils import data, runtime, training
+from utils.callbacks import Schedule
 from utils.models import FastNet
 
 QUICK, FULL = 100_000, 550_000  # image presentations, as in the lab
@@ -36,8 +37,7 @@ def run(sets: tuple, epochs: int, seed: int, device: torch.device) -> tuple[floa
     batches = data.Batches(images, labels, batch_size=250, shuffle=True, augment=True, seed=seed, device=device)
     model = FastNet().whiten(data.normalize(images[:2000])).to(device, memory_format=torch.channels_last)
     loss_fn, optimizer, scheduler = training.fast_recipe(model, steps=epochs * len(batches))
-    for _ in range(epochs):
-        training.train(model, batches, loss_fn, optimizer, scheduler)
+    training.Learner(model, batches, None, loss_fn, optimizer, [Schedule(scheduler)]).fit(epochs)
     seconds = time.perf_counter() - start
 
     def accuracy(images, labels) -> float:

@@ -1,4 +1,4 @@
-"""The training functions, and that lab 08's solution is the same code in the student's hands."""
+"""The training functions and the fast recipe, and that lab 08's solutions are the same code in the student's hands."""
 
 from pathlib import Path
 
@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from utils import training
+from utils.callbacks import Metrics, Schedule
 from utils.models import FastNet, SmallCNN
+from utils.training import Learner, accuracy
 
 LAB = Path(__file__).parents[1] / "labs_solutions" / "08_cifar10.py"
 
@@ -19,7 +21,7 @@ def solution() -> dict:
     cells = [cell for cell in jupytext.read(LAB).cells if cell.cell_type == "code"]
     imports = next(cell for cell in cells if "setup" not in cell.metadata.get("tags", []))
     names = {}
-    for cell in (imports, *(cell for cell in cells if "exercise" in cell.metadata or cell.source.startswith("def fit("))):
+    for cell in (imports, *(cell for cell in cells if "exercise" in cell.metadata)):
         exec(cell.source, names)
     return names
 
@@ -40,24 +42,8 @@ def states_equal(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(v, b.state_dict()[name]) for name, v in a.state_dict().items())
 
 
-def run_fit(fit) -> tuple:
-    """A fit of three epochs under a schedule, and the network that it leaves."""
-    model = network()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.one_cycle(step, 9))
-    loss_fn = nn.CrossEntropyLoss()
-    return fit(model, batches(), batches(seed=2), loss_fn, optimizer, 3, scheduler, log=False), model
-
-
-def test_the_lab_and_the_course_fit_alike(solution):
-    (mine, my_model), (courses, its_model) = run_fit(solution["fit"]), run_fit(training.fit)
-    assert mine == courses
-    assert states_equal(my_model, its_model)
-
-
 def test_the_lab_and_the_course_measure_alike(solution):
     logits, y = torch.randn(50, 10), torch.randint(10, (50,))
-    assert solution["accuracy"](logits, y) == training.accuracy(logits, y)
     predicted = logits.argmax(dim=1)
     assert torch.equal(solution["confusion"](predicted, y, 10), training.confusion(predicted, y, 10))
     for step in range(41):
@@ -68,6 +54,30 @@ def test_the_lab_builds_the_courses_small_network(solution):
     net, courses = solution["Net"](), SmallCNN()
     sizes = [[tuple(p.shape) for p in model.parameters() if p.ndim > 1] for model in (net, courses)]
     assert sizes[0] == sizes[1]
+
+
+def test_the_labs_learner_is_the_course_assembled_by_hand(solution):
+    torch.manual_seed(0)
+    mine, its = network(), network()
+    learner = solution["make_learner"](mine, batches(), batches(seed=2), 3, 0.1, training.one_cycle)
+    optimizer = torch.optim.SGD(its.parameters(), lr=0.1, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.one_cycle(step, 9))
+    torch.manual_seed(3)
+    history = learner.fit(3)
+    torch.manual_seed(3)
+    by_hand = Learner(its, batches(), batches(seed=2), nn.CrossEntropyLoss(), optimizer, [Metrics(accuracy=accuracy), Schedule(scheduler)])
+    assert by_hand.fit(3) == history
+    assert states_equal(mine, its)
+
+
+def test_the_labs_callback_and_its_confusion_matrix_agree(solution):
+    model, by_class = network(), solution["ClassAccuracy"](3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    Learner(model, batches(), batches((20, 11), seed=2), nn.CrossEntropyLoss(), optimizer).fit(2, [by_class])
+    predicted = training.predict(model, batches((20, 11), seed=2)).argmax(dim=1)
+    matrix = training.confusion(predicted, torch.cat([y for _, y in batches((20, 11), seed=2)]), 3)
+    assert len(by_class.by_epoch) == 2
+    torch.testing.assert_close(by_class.by_epoch[-1], matrix.diag() / matrix.sum(dim=1))
 
 
 def test_train_returns_the_mean_over_the_images():
@@ -81,23 +91,31 @@ def test_train_returns_the_mean_over_the_images():
     assert model.training
 
 
+def test_train_is_an_epoch_of_the_learner_bit_for_bit():
+    mine, its = network(), network()
+    losses, history = [], None
+    for model in (mine, its):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.one_cycle(step, 6))
+        torch.manual_seed(3)
+        if model is mine:
+            losses = [training.train(model, batches(), nn.CrossEntropyLoss(), optimizer, scheduler) for _ in range(2)]
+        else:
+            history = Learner(model, batches(), None, nn.CrossEntropyLoss(), optimizer, [Metrics(), Schedule(scheduler)]).fit(2)
+    assert history["train_loss"] == pytest.approx(losses, rel=1e-12)
+    assert states_equal(mine, its)
+
+
 @pytest.mark.parametrize("mode", [True, False])
 def test_validate_and_predict_leave_the_model_as_it_was(mode):
     model, before = network().train(mode), network()
-    loss, accuracy = training.validate(model, batches(), nn.CrossEntropyLoss())
+    loss, share = training.validate(model, batches(), nn.CrossEntropyLoss())
     logits = training.predict(model, batches())
     assert model.training == mode and states_equal(model, before)
     y = torch.cat([y for _, y in batches()])
     assert loss == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
-    assert accuracy == pytest.approx(training.accuracy(logits, y))
+    assert share == pytest.approx(accuracy(logits, y))
     assert not logits.requires_grad
-
-
-def test_fit_logs_a_line_an_epoch(capsys):
-    model = network()
-    training.fit(model, batches(), batches(), nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters(), lr=0.1), 2)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and lines[1].startswith("epoch  2/2  train loss")
 
 
 def test_the_confusion_matrix_counts_rows_by_the_truth():

@@ -201,7 +201,7 @@ class EarlyStopping(Callback):
         self.best, self.best_epoch, self.weights, self.waited = None, None, None, 0
 
     def after_epoch(self, learner):
-        if learner.training:
+        if learner.training and learner.val_batches is not None:
             return
         value = learner.history[self.metric][-1]
         score = value if self.metric.endswith("accuracy") else -value

@@ -209,49 +209,8 @@ class CountParameters:
         })
 
 
-@exercise("08.5", points=1, needs=["accuracy"], reference="utils.training:accuracy")
-class Accuracy:
-    """Accuracy of a batch."""
-
-    errors = {
-        "must match the size": "argmax(dim=0) goes down the columns. The dim given is the one that disappears; the classes are dim=1.",
-        "'bool' object has no attribute": "max(1) returns values *and* places, which equal no label: use argmax(1).",
-        "could not infer output dtype": "Bools have no mean: .float() first.",
-        "only one element tensors can be converted": "float() or .item() needs a single number: average over the batch first.",
-        "a Tensor with": "float() or .item() needs a single number: average over the batch first.",
-    }
-
-    def inputs(rng):
-        y = torch.tensor([0, 2, 1, 1, 3, 0, 2])
-        logits = rng.randn(7, 5)
-        logits[torch.arange(4), y[:4]] += 9  # right
-        logits[torch.arange(4, 7), (y[4:] + 1) % 5] += 9  # wrong
-        yield {"logits": logits, "y": y}
-        yield {"logits": rng.randn(3, 40).t() - 20, "y": rng.randint(0, 3, (40,))}  # all negative
-        yield {"logits": torch.tensor([[0.1, 0.3]]), "y": torch.tensor([1])}
-
-    def probe(student, logits, y):
-        return {"got": student.accuracy(logits, y)}
-
-    def judge(case, logits, y, got):
-        hits = (logits.argmax(1) == y).double()
-        case.that(not isinstance(got, torch.Tensor), "The answer is a tensor; asked for is a Python number: .item().")
-        case.that(isinstance(got, (int, float)) and not isinstance(got, bool), "The answer must be a Python number.")
-        p = logits.softmax(1)
-        case.close(torch.tensor(float(got)), hits.mean().float(), what="accuracy(logits, y)", mistakes={
-            "This is the number of right answers; divide by how many there are.": hits.sum().float(),
-            "This is in percent; asked for is a fraction from 0 to 1.": 100 * hits.mean().float(),
-            "This is the share of *wrong* answers.": 1 - hits.mean().float(),
-            "This is the mean probability of the right class; accuracy asks only which logit is largest.": p[torch.arange(len(y)), y].mean(),
-            "This divides by the number of classes, not of images.": hits.sum().float() / logits.shape[1],
-            "No image is right: are the largest *values* compared with the labels, or places in the whole batch? Take the place in each row: argmax(dim=1).": torch.tensor(0.0),
-            "argmax() without a dim is the place in the whole batch; each row has its own: argmax(dim=1).": (logits.argmax() == y).float().mean(),
-            "Each prediction is compared with every label: (B, 1) == (B,) broadcasts to (B, B). Leave keepdim out.": (logits.argmax(1, keepdim=True) == y).float().mean(),
-        })
-
-
 def _tiny(state) -> nn.Module:
-    """The network that the probes of 08.6 and 08.7 build."""
+    """The network that the probes of 08.5, 08.6 and 08.10 build."""
     model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
     model.load_state_dict(state)
     return model
@@ -268,8 +227,8 @@ def _state(rng) -> dict:
     }
 
 
-def _batches(rng, sizes) -> list:
-    return [(rng.randn(size, 6, dtype=torch.float64), rng.randint(0, 3, (size,))) for size in sizes]
+def _batches(rng, sizes, classes=3) -> list:
+    return [(rng.randn(size, 6, dtype=torch.float64), rng.randint(0, classes, (size,))) for size in sizes]
 
 
 def _flat(state) -> torch.Tensor:
@@ -277,170 +236,123 @@ def _flat(state) -> torch.Tensor:
     return torch.cat([v.double().flatten() for _, v in sorted(state.items()) if isinstance(v, torch.Tensor) and v.is_floating_point()])
 
 
-def _loss(logits, y) -> torch.Tensor:
-    """The loss that the probes of 08.6 and 08.7 hand over: not the plain one, so that whoever writes that in their code is seen."""
-    return F.cross_entropy(logits, y, label_smoothing=0.3)
-
-
-def _train(state, batches, rate, scheduled, mode=True, zero="before", step=True, schedule="batch", grads=True, loss_fn=_loss):
-    """Train as asked, or with one of the bugs. Returns (losses, the parameters and buffers as a vector)."""
-    model = _tiny(state).train(mode)
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
-    losses = []
-    for x, y in batches:
-        loss = loss_fn(model(x), y)
-        if zero == "before":
+def _fit(state, train_batches, val_batches, epochs, lr, factor=lambda step: 1.0, momentum=0.9, by_epoch=False, loss_fn=F.cross_entropy) -> dict:
+    """Train in a plain loop. The rates of all steps, the last weights as a vector, of each epoch the logits of both passes, and the history."""
+    model = _tiny(state)
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
+    rates, seen_logits, logits, history = [], [], [], {}
+    for epoch in range(epochs):
+        model.train()
+        seen = []
+        for x, y in train_batches:
+            rates.append(lr * factor(epoch if by_epoch else len(rates)))
+            optimizer.param_groups[0]["lr"] = rates[-1]
+            seen.append(model(x))
             optimizer.zero_grad()
-        if grads:
-            loss.backward()
-        if zero == "after backward":
-            optimizer.zero_grad()
-        if step:
+            loss_fn(seen[-1], y).backward()
             optimizer.step()
-        if scheduled and schedule == "batch":
-            scheduler.step()
-        losses.append(loss.item())
-    return torch.tensor(losses, dtype=torch.float64), _flat(model.state_dict())
+        seen_logits.append(seen)
+        model.eval()
+        with torch.no_grad():
+            logits.append([model(x) for x, _ in val_batches])
+        for split, outputs, batches in (("train", seen, train_batches), ("val", logits[-1], val_batches)):
+            z, y = torch.cat([output.detach() for output in outputs]), torch.cat([y for _, y in batches])
+            history.setdefault(f"{split}_loss", []).append(loss_fn(z, y).item())
+            history.setdefault(f"{split}_accuracy", []).append((z.argmax(1) == y).double().mean().item())
+    return {"rates": rates, "weights": _flat(model.state_dict()), "logits": logits, "train_logits": seen_logits, "history": history}
 
 
-@exercise("08.6", points=3, needs=["train"], reference="utils.training:train")
-class Train:
-    """One epoch of training."""
+@exercise("08.5", points=3, needs=["ClassAccuracy"])
+class ClassAccuracyByEpoch:
+    """A callback: the accuracy on each class."""
 
     errors = {
-        "takes 4 positional arguments": "`train(model, batches, loss_fn, optimizer, scheduler)` must work: keep the five arguments of the stub.",
-        "'NoneType' object has no attribute 'step'": "The scheduler may be None: step it only `if scheduler is not None`.",
-        "not implemented for 'Long'": "loss_fn(logits, y): logits first.",
-        "grad can be implicitly created only for scalar outputs": "backward() starts from one number: the loss, not the logits.",
-        "not iterable": "`for x, y in batches` gives the pairs; batches itself may be any collection of them.",
+        "object has no attribute 'by_epoch'": "by_epoch must be there from the start: self.by_epoch = [] in __init__.",
+        "object has no attribute": "A name is used before it is set: set what lasts over the fit in __init__, and what belongs to one pass in before_epoch, with self. in front.",
+        "takes 1 positional argument": "A callback's methods get the learner: def after_predict(self, learner).",
+        "must match the size": "Counts of different lengths: bincount needs minlength=num_classes, else it stops at the largest class that occurs in the batch.",
+        "argument 'input' (position 1) must be Tensor": "bincount wants a tensor of labels.",
     }
 
     def inputs(rng):
-        yield {"state": _state(rng), "batches": _batches(rng, (8, 8, 3)), "rate": 0.05, "scheduled": False}
-        yield {"state": _state(rng), "batches": _batches(rng, (8, 8, 8, 5)), "rate": 0.1, "scheduled": True, "_case": "with a scheduler"}
-        yield {"state": _state(rng), "batches": _batches(rng, (4,)), "rate": 0.1, "scheduled": False, "_case": "one batch"}
+        state = _state(rng)
+        balance = torch.arange(8, dtype=torch.float64) % 2  # so that the three classes win about as often
+        state |= {"3.weight": 3 * state["3.weight"] * (0.5 + balance), "3.bias": 0 * state["3.bias"]}
+        val = [(rng.randn(n, 6, dtype=torch.float64), torch.arange(n) % 3 % (2 if n == 7 else 3)) for n in (12, 12, 7)]
+        yield {"state": state, "train_batches": _batches(rng, (8, 8)), "val_batches": val, "classes": 3, "epochs": 3}
+        yield {"state": _state(rng), "train_batches": _batches(rng, (6, 6, 6)), "val_batches": _batches(rng, (9, 4)), "classes": 3, "epochs": 1, "_case": "one epoch"}
+        val = [(x, y.clamp(max=1)) for x, y in _batches(rng, (10, 10))]
+        yield {"state": _state(rng), "train_batches": _batches(rng, (8, 3)), "val_batches": val, "classes": 3, "epochs": 2,
+               "_case": "one class has no validation image"}
 
-    def probe(student, state, batches, rate, scheduled):
+    def probe(student, state, train_batches, val_batches, classes, epochs):
         from torch import nn
+
+        from utils.training import Callback, Learner
 
         model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
         model.load_state_dict(state)
-        model.eval()  # as the last validation may have left it
-        optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-        arguments = [model, batches, nn.CrossEntropyLoss(label_smoothing=0.3), optimizer]
-        if scheduled:
-            arguments.append(torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step))
-        loss = student.train(*arguments)
-        return {"loss": loss, "after": dict(model.state_dict()), "mode": model.training}
+        callback = student.ClassAccuracy(classes)
+        if not isinstance(callback, Callback):
+            return {"by_epoch": None, "after": {}, "is_callback": False}
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        Learner(model, train_batches, val_batches, nn.CrossEntropyLoss(), optimizer).fit(epochs, [callback])
+        return {"by_epoch": callback.by_epoch, "after": dict(model.state_dict()), "is_callback": True}
 
-    def judge(case, state, batches, rate, scheduled, loss, after, mode):
-        setting = (state, batches, rate, scheduled)
-        losses, want = _train(*setting)
-        sizes = torch.tensor([float(len(y)) for _, y in batches], dtype=torch.float64)
-        names = {
-            "The network did not change: optimizer.step() is missing, or it found no gradient (no backward(), or zero_grad() between backward() and step()).":
-                [_train(*setting, step=False)[1], _train(*setting, zero="after backward")[1], _train(*setting, grads=False)[1], _flat(state)],
-            "The gradients of earlier batches are still in .grad: call optimizer.zero_grad() before each backward().": _train(*setting, zero="never")[1],
-            "The model was not in training mode: its batch norm used and kept the running averages. Call model.train() first.": _train(*setting, mode=False)[1],
-            "Only the first batch was trained on: does `return` stand inside the loop?": _train(state, batches[:1], rate, scheduled)[1],
-            "Use the loss_fn that train is given, not cross-entropy always: the caller may want another loss.": _train(*setting, loss_fn=F.cross_entropy)[1],
-            "A softmax stands before the loss: loss_fn takes the logits as they are.": _train(*setting, loss_fn=lambda z, y: _loss(z.softmax(1), y))[1],
-        }
-        if scheduled:
-            names["The learning rate did not change during the epoch: step the scheduler after every batch."] = _train(*setting, schedule="never")[1]
-        case.close(_flat(after), want, what="After one epoch, the vector of all parameters and running averages", rtol=1e-6, atol=1e-8, mistakes=names)
-        case.that(loss is not None, "The network is trained, but train returns None: return the mean loss.")
-        case.that(not isinstance(loss, torch.Tensor), "The loss comes back as a tensor. Add up loss.item(): a tensor keeps the graph of its batch in memory.")
-        case.that(isinstance(loss, (int, float)), "train must return a number, the mean loss.")
-        case.close(torch.tensor(float(loss), dtype=torch.float64), (losses * sizes).sum() / sizes.sum(), what="The mean loss", rtol=1e-6, mistakes={
-            "You averaged the batch means; the last batch is shorter, so its images count too much. Add up loss · images, then divide by all images.": losses.mean(),
-            "The sum over the images is not divided by their number.": (losses * sizes).sum(),
-            "This is the sum of the batches' losses; asked for is the mean over the images.": losses.sum(),
-            "This is the loss of the last batch only.": losses[-1],
-            "The batches' mean losses are divided by the number of images. Multiply each by its number of images first.": losses.sum() / sizes.sum(),
-            "The sum over the images is divided by the number of batches; divide by the number of images.": (losses * sizes).sum() / len(sizes),
+    def judge(case, state, train_batches, val_batches, classes, epochs, by_epoch, after, is_callback):
+        case.that(is_callback, "ClassAccuracy must be a Callback: class ClassAccuracy(Callback).")
+        ran = _fit(state, train_batches, val_batches, epochs, lr=0.1)
+        y = torch.cat([labels for _, labels in val_batches])
+
+        def counts(labels):
+            return torch.bincount(labels, minlength=classes).float()
+
+        predicted = [torch.cat(outputs).argmax(1) for outputs in ran["logits"]]
+        right = torch.stack([counts(y[guess == y]) for guess in predicted])  # (epochs, classes)
+        images = counts(y)
+        going_on = right.cumsum(0)
+        said = torch.stack([counts(guess) for guess in predicted])
+        batch_means = []
+        for outputs in ran["logits"]:
+            shares = torch.stack([counts(t[z.argmax(1) == t]) / counts(t) for z, (_, t) in zip(outputs, val_batches)])
+            batch_means += [shares.nanmean(0), shares.nan_to_num().mean(0)]
+        means, zero_means = torch.stack(batch_means[::2]), torch.stack(batch_means[1::2])
+        case.that(isinstance(by_epoch, list), "by_epoch should be a list with one tensor an epoch.")
+        case.that(by_epoch, "by_epoch is empty after the fit: append to it in after_epoch, in the validation pass (`not learner.training`).")
+        case.that(len(by_epoch) != 2 * epochs, "by_epoch has two entries for each epoch: the pass over the training batches is told of too. Append only if `not learner.training`.")
+        case.that(len(by_epoch) == epochs or len(by_epoch) % (epochs * len(val_batches)),
+                  "by_epoch has an entry for each validation batch: append once for the whole pass, in after_epoch.")
+        case.that(len(by_epoch) == epochs, f"by_epoch has {len(by_epoch)} entries after {epochs} epochs; one an epoch is asked for.")
+        case.that(all(isinstance(v, torch.Tensor) for v in by_epoch), "Each entry of by_epoch should be a tensor with one number for each class.")
+        case.that(all(v.ndim for v in by_epoch), "An entry of by_epoch is one number; asked for is one for each class.")
+        case.that(all(v.shape == (classes,) for v in by_epoch),
+                  f"The entries of by_epoch have the shapes {[tuple(v.shape) for v in by_epoch]}; one number for each of the {classes} classes is asked for: minlength=num_classes.")
+        y_train = torch.cat([labels for _, labels in train_batches])
+        right_train = torch.stack([counts(y_train[torch.cat(outputs).argmax(1) == y_train]) for outputs in ran["train_logits"]])
+        want = right / images
+        case.close(torch.stack(by_epoch).float(), want, what="by_epoch, stacked to (epochs, classes),", rtol=1e-3, mistakes={
+            "A class without an image has no accuracy: nan, not 0 (0 / 0 gives it by itself).": want.nan_to_num(),
+            "The counts go on from epoch to epoch: set them back to 0 in before_epoch.":
+                [going_on / (images * torch.arange(1, epochs + 1)[:, None]), going_on / images],
+            "All entries are the last epoch's: the same tensor was appended each time, and then changed in place. Append a new one (right / images makes one).":
+                [want[-1:].expand_as(want), (right[-1:]).expand_as(want)],
+            "These are counts of right answers; divide by the number of images of the class.": right,
+            "Divided by the number of all images: each class has its own number of images.": right / len(y),
+            "Divided by how often the network *says* the class (that is precision). Asked for is the share of the class's own images.": [right / said, (right / said).nan_to_num()],
+            "In percent; asked for is a fraction from 0 to 1.": 100 * want,
+            "The mean of the batches' shares: the last batch is shorter, and may lack a class. Count over the whole pass, and divide once.": [means, zero_means],
+            "Only the last batch was counted: add up over the pass, += in place of =.":
+                torch.stack([counts(t[z.argmax(1) == t]) / counts(t) for outputs in ran["logits"] for z, (_, t) in [(outputs[-1], val_batches[-1])]]),
+            "The overall accuracy, repeated; each class has its own.": (right.sum(1, keepdim=True) / len(y)).expand_as(want),
+            "This is the share of *wrong* answers.": 1 - want,
+            "The images of the training pass are counted too: leave after_predict at once when `learner.training`.": (right + right_train) / (images + counts(y_train)),
         })
-        case.that(mode is True, "train should leave the model in training mode: no model.eval() at its end, no going back to the old mode.")
-
-
-@exercise("08.7", points=3, needs=["validate"], reference="utils.training:validate")
-class Validate:
-    """Loss and accuracy over a whole set."""
-
-    errors = {
-        "not implemented for 'Long'": "loss_fn(logits, y): logits first.",
-        "not iterable": "`for x, y in batches` gives the pairs; batches itself may be any collection of them.",
-    }
-
-    def inputs(rng):
-        yield {"state": _state(rng), "batches": _batches(rng, (8, 8, 3)), "training": True}
-        yield {"state": _state(rng), "batches": _batches(rng, (6, 2)), "training": False, "_case": "the model is in evaluation mode already"}
-        yield {"state": _state(rng), "batches": _batches(rng, (4, 4, 4, 1)), "training": True, "_case": "the last batch is a single image"}
-
-    def probe(student, state, batches, training):
-        from torch import nn
-
-        model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
-        model.load_state_dict(state)
-        model.train(training)
-        graphs = []
-
-        model[-1].register_forward_hook(lambda layer, inputs, logits: graphs.append(logits.requires_grad))
-        answer = student.validate(model, batches, nn.CrossEntropyLoss(label_smoothing=0.3))
-        grad_on = torch.is_grad_enabled()
-        torch.set_grad_enabled(True)
-        return {"answer": answer, "graphs": graphs, "after": dict(model.state_dict()), "mode": model.training, "modes": [m.training for m in model.modules()],
-                "grad_on": grad_on, "learnable": [p.requires_grad for p in model.parameters()]}
-
-    def judge(case, state, batches, training, answer, graphs, after, mode, modes, grad_on, learnable):
-        case.that(isinstance(answer, list) and len(answer) == 2, "validate must return two numbers: `return loss, accuracy`.")
-        case.that(not any(isinstance(value, torch.Tensor) for value in answer), "Return Python numbers, not tensors: .item().")
-        case.that(all(isinstance(value, (int, float)) for value in answer), "validate must return two numbers: `return loss, accuracy`.")
-        sizes = torch.tensor([float(len(y)) for _, y in batches], dtype=torch.float64)
-
-        def measured(train_mode, loss_fn=_loss):
-            model = _tiny(state).train(train_mode)
-            with torch.no_grad():
-                logits = [model(x) for x, _ in batches]
-            losses = torch.stack([loss_fn(z, y) for z, (_, y) in zip(logits, batches)])
-            hits = torch.stack([(z.argmax(1) == y).double().sum() for z, (_, y) in zip(logits, batches)])
-            return losses, hits
-
-        losses, hits = measured(False)
-        mean_loss, share = (losses * sizes).sum() / sizes.sum(), hits.sum() / sizes.sum()
-        wrong_loss = {
-            "You averaged the batch means; the last batch is shorter, so its images count too much. Add up loss · images, then divide by all images.": losses.mean(),
-            "The batches' mean losses are divided by the number of images. Multiply each by its number of images first.": losses.sum() / sizes.sum(),
-            "The loss is the sum over the batches; asked for is the mean over the images.": losses.sum(),
-            "The sum over the images is not divided by their number.": (losses * sizes).sum(),
-            "The two numbers are the wrong way round: (loss, accuracy).": share,
-            "Use the loss_fn that validate is given, not cross-entropy always: the caller may want another loss.":
-                (measured(False, F.cross_entropy)[0] * sizes).sum() / sizes.sum(),
-            "Only the first batch was measured: does `return` stand inside the loop?": losses[0],
-        }
-        if min(sizes) > 1:  # else a batch norm in training mode raises an error
-            wild, lucky = measured(True)
-            wrong_loss["The model was in training mode: its batch norm used the batch's own averages. Call model.eval() first."] = \
-                [(wild * sizes).sum() / sizes.sum(), wild.mean()]
-        got_loss, got_share = (torch.tensor(float(value), dtype=torch.float64) for value in answer)
-        case.close(got_loss, mean_loss, what="The loss", rtol=1e-6, mistakes=wrong_loss)
-        case.close(got_share, share, what="The accuracy", rtol=1e-6, mistakes={
-            "The accuracy is the mean of the batches' accuracies; the last batch is shorter. Count the right answers, then divide by all images.": (hits / sizes).mean(),
-            "This is the number of right answers; divide it by the number of images.": hits.sum(),
-            "The accuracy is in percent; asked for is a fraction from 0 to 1.": 100 * share,
-            "The number of right answers is divided by the number of batches, not of images.": hits.sum() / len(sizes),
+        case.close(_flat(after), ran["weights"], what="The vector of weights after the fit, with your callback", rtol=1e-6, mistakes={
+            "The callback changed the training: it should only look.": _flat(state),
         })
-        case.close(_flat(after), _flat(state), what="The vector of parameters and running averages", mistakes={})
-        case.that(grad_on, "After validate, gradients are switched off for good: use `with torch.no_grad():`, which switches them on again at its end.")
-        case.that(all(learnable), "validate froze the parameters (requires_grad_(False)): the next epoch could not train. Use `with torch.no_grad():`.")
-        case.that(not any(graphs), "The result is right, but torch recorded a graph for each batch: compute under torch.no_grad().")
-        left = "evaluation" if training else "training"
-        case.that(mode == training and set(modes) == {training},
-                  f"The model comes back in {left} mode. Remember model.training before eval(), and set it again at the end: whoever called you may go on training.")
 
 
-@exercise("08.8", points=2, needs=["save_model", "load_model"])
+@exercise("08.6", points=2, needs=["save_model", "load_model"])
 class SaveAndLoad:
     """Save and load the weights."""
 
@@ -542,7 +454,7 @@ class SaveAndLoad:
         case.that(mode is False, "The loaded model is in training mode: return it in evaluation mode, ready to predict.")
 
 
-@exercise("08.9", points=2, needs=["confusion"], reference="utils.training:confusion")
+@exercise("08.7", points=2, needs=["confusion"], reference="utils.training:confusion")
 class Confusion:
     """The confusion matrix."""
 
@@ -579,7 +491,7 @@ class Confusion:
 _BUGS = ("softmax", "eval", "order", "batch means", "test set")
 
 
-@exercise("08.10", points=2, needs=["log_a", "log_b", "log_c", "log_d", "log_e"])
+@exercise("08.8", points=2, needs=["log_a", "log_b", "log_c", "log_d", "log_e"])
 class Clinic:
     """Five logs, five bugs."""
 
@@ -622,7 +534,7 @@ def _piecewise(steps, top, up, down) -> torch.Tensor:
     return torch.tensor([float(up(s)) if s < top else float(down(s)) for s in steps], dtype=torch.float64)
 
 
-@exercise("08.11", points=2, needs=["one_cycle"], reference="utils.training:one_cycle")
+@exercise("08.9", points=2, needs=["one_cycle"], reference="utils.training:one_cycle")
 class OneCycle:
     """A one-cycle schedule."""
 
@@ -671,3 +583,105 @@ class OneCycle:
                  for whole in (int(top), round(top), int(top) + 1)],
             "The way up adds a full rise to `start`, so it ends above 1: it climbs 1 − start.": _piecewise(steps, top, lambda s: start + s / top, down),
         })
+
+
+def _factor(step, total) -> float:
+    """The schedule that the probe of 08.10 hands over."""
+    return 0.1 + 0.8 * (1 - step / total) ** 2
+
+
+@exercise("08.10", points=3, needs=["make_learner"])
+class MakeLearner:
+    """Assemble a run with a schedule."""
+
+    errors = {
+        "'function' object has no attribute 'step'": "Schedule wants the scheduler, the object that LambdaLR(optimizer, …) gives, not the function.",
+        "missing 1 required positional argument: 'total'": "LambdaLR calls its function with the step alone: hand it lambda step: schedule(step, total).",
+        "Boolean value of Tensor with more than one value": "nn.CrossEntropyLoss is a class: the loss is nn.CrossEntropyLoss(), with parentheses.",
+        "takes 1 positional argument but 2 were given": "Metrics takes its functions by name: Metrics(accuracy=accuracy).",
+        "is not an Optimizer": "LambdaLR(optimizer, function): make the optimizer first, and hand it over.",
+        "is not iterable": "The callbacks are a list, and the batches come second and third: Learner(model, train_batches, val_batches, loss_fn, optimizer, [callbacks]).",
+        "can't multiply sequence": "The number of steps is epochs * len(train_batches).",
+        "ZeroDivisionError": "The schedule was called with a total of 0: hand it epochs * len(train_batches).",
+    }
+
+    def inputs(rng):
+        yield {"state": _state(rng), "train_batches": _batches(rng, (8, 8, 8, 3)), "val_batches": _batches(rng, (7, 7)), "epochs": 3, "lr": 0.1}
+        yield {"state": _state(rng), "train_batches": _batches(rng, (5,)), "val_batches": _batches(rng, (4, 4, 1)), "epochs": 3, "lr": 0.05, "_case": "one batch an epoch"}
+        yield {"state": _state(rng), "train_batches": _batches(rng, (6, 6, 6, 2)), "val_batches": _batches(rng, (9,)), "epochs": 1, "lr": 0.2, "_case": "one epoch"}
+
+    def probe(student, state, train_batches, val_batches, epochs, lr):
+        from torch import nn
+
+        from utils.training import Callback, Learner
+
+        model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
+        model.load_state_dict(state)
+        rates, totals = [], []
+
+        class Watch(Callback):
+            order = 100
+
+            def before_step(self, learner):
+                rates.append(learner.optimizer.param_groups[0]["lr"])
+
+        def schedule(step, total):
+            totals.append(total)
+            return 0.1 + 0.8 * (1 - step / total) ** 2
+
+        made = student.make_learner(model, train_batches, val_batches, epochs, lr, schedule)
+        started = {name: not torch.equal(value, state[name]) for name, value in model.state_dict().items()}
+        if not isinstance(made, Learner):
+            return {"kind": type(made).__name__, "started": any(started.values()), "rates": [], "totals": totals, "after": {}, "history": {}}
+        made.fit(epochs, [Watch()])
+        return {"kind": "Learner", "started": any(started.values()), "rates": rates, "totals": totals, "after": dict(model.state_dict()), "history": made.history}
+
+    def judge(case, state, train_batches, val_batches, epochs, lr, kind, started, rates, totals, after, history):
+        steps = len(train_batches)
+        total = epochs * steps
+        case.that(not started, "The network has been trained already when make_learner returns: leave .fit() to the caller, and return the learner.")
+        case.that(kind != "NoneType", "make_learner returns None: is a `return` missing?")
+        case.that(kind != "dict", "make_learner returned a dictionary, the history? Leave .fit() to the caller, and return the learner.")
+        case.that(kind == "Learner", f"make_learner should return a Learner; it returned a {kind}.")
+        setting = (state, train_batches, val_batches, epochs, lr)
+        want = _fit(*setting, lambda step: _factor(step, total))
+
+        def vector(values):
+            return torch.tensor([float(v) for v in values], dtype=torch.float64)
+
+        case.that(bool(rates), "The learner made no step: did you swap the batches, or pass an empty list?")
+        swapped = len(rates) == epochs * len(val_batches) != total
+        case.that(not swapped, "It trains on the validation batches: Learner(model, train_batches, val_batches, …).")
+        case.that(len(rates) == total, f"The learner made {len(rates)} steps in {epochs} epochs of {steps} batches; wanted {total}.")
+        by_epoch = [lr * _factor(epoch, epochs) for epoch in range(epochs) for _ in range(steps)]
+        case.close(vector(rates), vector(want["rates"]), what=f"The learning rates of the {total} steps", rtol=1e-6, atol=1e-9, mistakes={
+            "The rate is `lr` at every step: there is no scheduler, or it is of another optimizer.": vector([lr] * total),
+            "The rate stays where it began: the scheduler is made, but nobody steps it. Add Schedule(scheduler) to the callbacks.":
+                [vector([lr * _factor(0, t)] * total) for t in (total, steps, epochs)],
+            "The scheduler is stepped once an epoch: a step is a batch here, so Schedule(scheduler) without by_epoch.":
+                [vector(by_epoch), vector([lr * _factor(epoch, total) for epoch in range(epochs) for _ in range(steps)])],
+            "The schedule was told the number of epochs; `total` is in steps: epochs * len(train_batches).": vector([lr * _factor(step, epochs) for step in range(total)]),
+            "The schedule was told the batches of one epoch; `total` is that of the whole run: epochs * len(train_batches).": vector([lr * _factor(step, steps) for step in range(total)]),
+            "`total` counts images here; a step is a batch: epochs * len(train_batches).":
+                vector([lr * _factor(step, epochs * sum(len(y) for _, y in train_batches)) for step in range(total)]),
+            "The factor is multiplied in twice: LambdaLR itself multiplies `lr` by what its function returns.": vector([lr * lr * _factor(step, total) for step in range(total)]),
+            "The optimizer's rate is 1, not `lr`: these are the factors alone.": vector([_factor(step, total) for step in range(total)]),
+            "The optimizer has its default rate: hand it lr=lr.": vector([0.001 * _factor(step, total) for step in range(total)]),
+            "The scheduler is stepped twice a batch: one Schedule is enough.": vector([lr * _factor(2 * step, total) for step in range(total)]),
+        })
+        schedule = (*setting, lambda step: _factor(step, total))
+        case.close(_flat(after), want["weights"], what="After the fit, the vector of all parameters and running averages", rtol=1e-6, atol=1e-8, mistakes={
+            "Right rates, but the momentum is missing: SGD(…, momentum=0.9).": _fit(*schedule, momentum=0.0)["weights"],
+            "The loss gets softmaxed logits: nn.CrossEntropyLoss takes the logits as they are.":
+                _fit(*schedule, loss_fn=lambda z, y: F.cross_entropy(z.softmax(1), y))["weights"],
+            "The loss is smoothed; asked for is plain cross-entropy.": [_fit(*schedule, loss_fn=lambda z, y, e=e: F.cross_entropy(z, y, label_smoothing=e))["weights"] for e in (0.1, 0.2)],
+            "The network did not change: does the optimizer hold its parameters (model.parameters())?": _flat(state),
+        })
+        case.that(bool(history), "The training is right, but the history is empty: nobody measures. Add Metrics(accuracy=accuracy) to the callbacks.")
+        case.that("train_accuracy" in history, f"The history has only {', '.join(history)}: Metrics measures the loss by itself, the accuracy if it is given: Metrics(accuracy=accuracy).")
+        case.that("val_loss" in history, "The history has no validation: hand the Learner val_batches.")
+        for name, values in want["history"].items():
+            got = history.get(name)
+            case.that(isinstance(got, list) and len(got) == epochs and all(isinstance(v, (int, float)) for v in got),
+                      f"history[{name!r}] should be a list of {epochs} numbers: one Metrics(accuracy=accuracy) among the callbacks is what it takes.")
+            case.close(vector(got), vector(values), what=f"history[{name!r}]", rtol=1e-5, mistakes={"In percent; asked for is a fraction from 0 to 1.": 100 * vector(values)})
