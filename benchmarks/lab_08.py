@@ -16,7 +16,7 @@ import time
 
 import torch
 
-from utils import data, runtime, training
+from utils import data, recipe, runtime, training
 from utils.callbacks import Schedule
 from utils.models import FastNet
 
@@ -36,7 +36,7 @@ def run(sets: tuple, epochs: int, seed: int, device: torch.device) -> tuple[floa
     runtime.seed_everything(seed)
     batches = data.Batches(images, labels, batch_size=250, shuffle=True, augment=True, seed=seed, device=device)
     model = FastNet().whiten(data.normalize(images[:2000])).to(device, memory_format=torch.channels_last)
-    loss_fn, optimizer, scheduler = training.fast_recipe(model, steps=epochs * len(batches))
+    loss_fn, optimizer, scheduler = recipe.fast_recipe(model, steps=epochs * len(batches))
     training.Learner(model, batches, None, loss_fn, optimizer, [Schedule(scheduler)]).fit(epochs)
     seconds = time.perf_counter() - start
 

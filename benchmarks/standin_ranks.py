@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from utils import data, models, standin, training
+from utils import data, models, recipe, standin, training
 
 # name: (model, augmentation, learning rate, seconds for 100,000 presentations on two idle cores); the network's rate is
 # the recipe's own, the other two are within half a point of the best of three tried on each kind of image
@@ -57,11 +57,11 @@ def accuracy(name: str, images: tuple[torch.Tensor, ...], presentations: int, se
     model = make().to(memory_format=torch.channels_last)
     if isinstance(model, models.FastNet):
         model.whiten(data.normalize(x[:2000]))
-        loss_fn, optimizer, schedule = training.fast_recipe(model, steps)
+        loss_fn, optimizer, schedule = recipe.fast_recipe(model, steps)
     else:
         loss_fn = nn.CrossEntropyLoss(label_smoothing=0.2)
         optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.85, nesterov=True, weight_decay=5e-4)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.one_cycle(step, steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: recipe.one_cycle(step, steps))
     for _ in range(epochs):
         training.train(model, batches, loss_fn, optimizer, schedule)
     return 100 * training.validate(model, data.Batches(x_test, y_test), loss_fn)[1]

@@ -36,7 +36,7 @@ from torch.nn import functional as F
 
 from utils import data, plotting, runtime
 from utils.checks import NotAttempted, check, hand_in, mine_or_reference, progress
-from utils.training import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep
+from utils.events import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep
 
 device = runtime.device()
 
@@ -593,7 +593,7 @@ except NotAttempted:
 # cleanup_fit
 # ```
 #
-# Four stages, fit, epoch, batch and step, each with *before*, *after* and *cleanup*. Anything a callback wants to know or change, it finds on the learner: `learner.x`, `learner.loss`, `learner.optimizer`, `learner.history`. In `utils.training`, `Callback` is a class with all these methods, each empty, so that you
+# Four stages, fit, epoch, batch and step, each with *before*, *after* and *cleanup*. Anything a callback wants to know or change, it finds on the learner: `learner.x`, `learner.loss`, `learner.optimizer`, `learner.history`. In `utils.events`, `Callback` is a class with all these methods, each empty, so that you
 # write only those that matter:
 
 # %% tags=["demo"]

@@ -36,8 +36,10 @@ from torchvision import transforms
 from utils import data, plotting, runtime
 from utils.callbacks import Device, Metrics, Progress, Schedule
 from utils.checks import NotAttempted, check, hand_in, mine_or_reference, progress
+from utils.events import Callback
 from utils.models import FastNet, SevenConv, SmallCNN
-from utils.training import Callback, Learner, accuracy, fast_recipe, predict, validate
+from utils.recipe import fast_recipe
+from utils.training import Learner, accuracy, predict, validate
 
 device = runtime.device()
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_learner import EVENTS, Log, make, network, sgd, some_batches, states_equal, throw
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from utils import callbacks
 from utils.callbacks import (
@@ -29,7 +29,8 @@ from utils.callbacks import (
     Schedule,
 )
 from utils.data import Batches
-from utils.training import Callback, Learner, accuracy
+from utils.events import Callback
+from utils.training import Learner, accuracy
 
 EPOCHS = 4
 
@@ -47,6 +48,8 @@ def data_of(kind: str):
         return Batches(IMAGES, LABELS, batch_size=8, shuffle=True, augment=True)
     if kind == "DataLoader, own generator":
         return DataLoader(flat, batch_size=8, shuffle=True, generator=torch.Generator().manual_seed(5))
+    if kind == "DataLoader, the sampler's generator":
+        return DataLoader(flat, batch_size=8, sampler=RandomSampler(flat, generator=torch.Generator().manual_seed(5)))
     if kind == "DataLoader":
         return DataLoader(flat, batch_size=8, shuffle=True)
 
@@ -85,7 +88,7 @@ class Run:
                 self.scheduler.last_epoch, torch.get_rng_state(), random.random(), np.random.rand()]
 
 
-KINDS = ["DataLoader", "DataLoader, own generator", "Batches", "every generator"]
+KINDS = ["DataLoader", "DataLoader, own generator", "DataLoader, the sampler's generator", "Batches", "every generator"]
 
 
 @settings(deadline=None, max_examples=150, derandomize=True)
@@ -265,6 +268,12 @@ def test_early_stopping_says_so_and_begins_each_fit_anew(capsys):
     assert learner.epoch == 3
     learner.fit(5)
     assert learner.epoch == 3
+
+
+def test_early_stopping_holds_no_nan_for_the_best():
+    learner = make([Script("val_loss", [math.nan, 3.0, 2.0, math.nan]), stopping := EarlyStopping(patience=3)])
+    learner.fit(4)
+    assert stopping.best_epoch == 2
 
 
 def test_early_stopping_on_the_training_loss():

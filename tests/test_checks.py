@@ -150,6 +150,21 @@ def test_figures_left_open_by_an_answer_are_closed():
     assert plt.get_fignums() == before
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "advice"),
+    [
+        (torch.zeros(2), torch.ones(2), "`x = x.clone()`"),
+        ({"a": 1}, {}, "`x = dict(x)`"),
+        ([1, 2], [2], "`x = list(x)`"),
+    ],
+)
+def test_a_changed_input_comes_with_the_copy_of_its_kind(before, after, advice):
+    item = dataclasses.replace(engine.REGISTRY[DOUBLE], judge=lambda case: None)
+    with pytest.raises(engine.Failed) as failed:
+        engine.judge_case(item, {"x": before}, {}, {"x": after})
+    assert "your code changed its input `x`" in str(failed.value) and advice in str(failed.value)
+
+
 def test_a_private_input_is_not_sent():
     item = engine.REGISTRY["99.2"]
     (case,) = engine.draw_cases(item)

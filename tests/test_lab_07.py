@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from utils import callbacks, training
-from utils.training import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep
+from utils import callbacks, recipe, training
+from utils.events import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep
 
 LAB = Path(__file__).parents[1] / "labs_solutions" / "07_training.py"
 TROUBLES = {
@@ -110,7 +110,7 @@ def test_the_labs_functions_and_the_courses_are_the_same(solution, dtype):
     for train, validate in ((solution["train"], solution["validate"]), (training.train, training.validate)):
         model = network(dtype)
         optimizer = sgd(model)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.one_cycle(step, 9))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: recipe.one_cycle(step, 9))
         loss_fn = nn.CrossEntropyLoss()
         log = []
         for _ in range(3):

@@ -19,7 +19,9 @@ from utils.callbacks import (
     Recorder,
     Schedule,
 )
-from utils.training import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep, Learner, accuracy, one_cycle
+from utils.events import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep
+from utils.recipe import one_cycle
+from utils.training import Learner, accuracy
 
 EVENTS = [name for name in vars(Callback) if name.startswith(("before_", "after_", "cleanup_"))]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from utils import training
+from utils import recipe, training
 from utils.callbacks import Metrics, Schedule
 from utils.models import FastNet, SmallCNN
 from utils.training import Learner, accuracy
@@ -45,9 +45,9 @@ def states_equal(a: nn.Module, b: nn.Module) -> bool:
 def test_the_lab_and_the_course_measure_alike(solution):
     logits, y = torch.randn(50, 10), torch.randint(10, (50,))
     predicted = logits.argmax(dim=1)
-    assert torch.equal(solution["confusion"](predicted, y, 10), training.confusion(predicted, y, 10))
+    assert torch.equal(solution["confusion"](predicted, y, 10), recipe.confusion(predicted, y, 10))
     for step in range(41):
-        assert solution["one_cycle"](step, 40) == training.one_cycle(step, 40)
+        assert solution["one_cycle"](step, 40) == recipe.one_cycle(step, 40)
 
 
 def test_the_lab_builds_the_courses_small_network(solution):
@@ -59,9 +59,9 @@ def test_the_lab_builds_the_courses_small_network(solution):
 def test_the_labs_learner_is_the_course_assembled_by_hand(solution):
     torch.manual_seed(0)
     mine, its = network(), network()
-    learner = solution["make_learner"](mine, batches(), batches(seed=2), 3, 0.1, training.one_cycle)
+    learner = solution["make_learner"](mine, batches(), batches(seed=2), 3, 0.1, recipe.one_cycle)
     optimizer = torch.optim.SGD(its.parameters(), lr=0.1, momentum=0.9)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.one_cycle(step, 9))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: recipe.one_cycle(step, 9))
     torch.manual_seed(3)
     history = learner.fit(3)
     torch.manual_seed(3)
@@ -75,7 +75,7 @@ def test_the_labs_callback_and_its_confusion_matrix_agree(solution):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     Learner(model, batches(), batches((20, 11), seed=2), nn.CrossEntropyLoss(), optimizer).fit(2, [by_class])
     predicted = training.predict(model, batches((20, 11), seed=2)).argmax(dim=1)
-    matrix = training.confusion(predicted, torch.cat([y for _, y in batches((20, 11), seed=2)]), 3)
+    matrix = recipe.confusion(predicted, torch.cat([y for _, y in batches((20, 11), seed=2)]), 3)
     assert len(by_class.by_epoch) == 2
     torch.testing.assert_close(by_class.by_epoch[-1], matrix.diag() / matrix.sum(dim=1))
 
@@ -96,7 +96,7 @@ def test_train_is_an_epoch_of_the_learner_bit_for_bit():
     losses, history = [], None
     for model in (mine, its):
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.one_cycle(step, 6))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: recipe.one_cycle(step, 6))
         torch.manual_seed(3)
         if model is mine:
             losses = [training.train(model, batches(), nn.CrossEntropyLoss(), optimizer, scheduler) for _ in range(2)]
@@ -119,19 +119,19 @@ def test_validate_and_predict_leave_the_model_as_it_was(mode):
 
 
 def test_the_confusion_matrix_counts_rows_by_the_truth():
-    matrix = training.confusion(torch.tensor([1, 1, 0]), torch.tensor([0, 0, 0]), 3)
+    matrix = recipe.confusion(torch.tensor([1, 1, 0]), torch.tensor([0, 0, 0]), 3)
     assert matrix.tolist() == [[1, 2, 0], [0, 0, 0], [0, 0, 0]]
 
 
 def test_one_cycle_goes_up_and_down():
-    factors = [training.one_cycle(step, 100) for step in range(101)]
+    factors = [recipe.one_cycle(step, 100) for step in range(101)]
     assert factors[0] == pytest.approx(0.2) and factors[23] == pytest.approx(1) and factors[-1] == pytest.approx(0.07)
     assert factors.index(max(factors)) == 23
 
 
 def test_the_fast_recipe_decays_weights_and_biases_alike():
     model = FastNet()
-    _, optimizer, scheduler = training.fast_recipe(model, steps=10)
+    _, optimizer, scheduler = recipe.fast_recipe(model, steps=10)
     held = [p for group in optimizer.param_groups for p in group["params"]]
     assert {id(p) for p in held} == {id(p) for p in model.parameters() if p.requires_grad}
     pulls = [group["lr"] * group["weight_decay"] for group in optimizer.param_groups]

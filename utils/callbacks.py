@@ -1,6 +1,7 @@
 """Callbacks for the `Learner` of `utils.training`, and hooks to look into its layers (lab 07)."""
 
 import copy
+import math
 import os
 import random
 from collections.abc import Callable, Iterable
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from .training import Callback, CancelEpoch, CancelFit, CancelStep, Learner
+from .events import Callback, CancelEpoch, CancelFit, CancelStep
 
 
 class Device(Callback):
@@ -205,6 +206,7 @@ class EarlyStopping(Callback):
             return
         value = learner.history[self.metric][-1]
         score = value if self.metric.endswith("accuracy") else -value
+        score = -math.inf if math.isnan(score) else score
         if self.best is None or score > self.best:
             self.best, self.best_epoch, self.waited = score, learner.epoch, 0
             self.weights = copy.deepcopy(learner.model.state_dict())
@@ -227,11 +229,11 @@ class EarlyStopping(Callback):
         vars(self).update(state)
 
 
-def snapshot(learner: Learner) -> dict:
+def snapshot(learner) -> dict:
     """All that the next epochs depend on: weights, optimizer, callbacks, history, the batches' order, random numbers.
 
-    Of the callbacks and the training batches, what their `state_dict()` gives; of batches without one, their
-    `generator`'s state. The tensors are not copied.
+    Of the callbacks and the training batches, what their `state_dict()` gives; of batches without one, the state of
+    their `generator` and of their `sampler`'s. The tensors are not copied.
     """
     legacy = np.random.get_state()
     batches = learner.train_batches
@@ -246,12 +248,18 @@ def snapshot(learner: Learner) -> dict:
     }
     if hasattr(batches, "state_dict"):
         state["batches"] = batches.state_dict()
-    elif getattr(batches, "generator", None) is not None:
-        state["generator"] = batches.generator.get_state()
+    else:
+        state["generators"] = [generator.get_state() for generator in _generators(batches)]
     return state
 
 
-def restore(learner: Learner, state: dict) -> None:
+def _generators(batches) -> list[torch.Generator]:
+    """The random generators that a loader owns: its own and its sampler's."""
+    holders = (batches, getattr(batches, "sampler", None))
+    return [holder.generator for holder in holders if getattr(holder, "generator", None) is not None]
+
+
+def restore(learner, state: dict) -> None:
     """Put a learner, made with the same arguments, back into the state of a `snapshot`."""
     learner.model.load_state_dict(state["model"])
     learner.optimizer.load_state_dict(state["optimizer"])
@@ -262,8 +270,9 @@ def restore(learner: Learner, state: dict) -> None:
     learner.epoch = state["epoch"]
     if "batches" in state:
         learner.train_batches.load_state_dict(state["batches"])
-    if "generator" in state:
-        learner.train_batches.generator.set_state(state["generator"])
+    else:
+        for generator, its in zip(_generators(learner.train_batches), state["generators"], strict=True):
+            generator.set_state(its)
     numbers = state["random"]
     random.setstate(numbers["python"])
     name, keys, *rest = numbers["numpy"]

@@ -1,7 +1,4 @@
-"""Training: the functions and the `Learner` that lab 07 builds, and the recipe of lab 08's last part.
-
-What a `Learner` can be told by callbacks stands in `utils.callbacks`.
-"""
+"""Training: the functions and the `Learner` that lab 07 builds. Callbacks for it stand in `utils.callbacks`."""
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -9,6 +6,8 @@ from contextlib import ExitStack
 import torch
 from torch import nn
 from tqdm.auto import tqdm
+
+from .events import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep
 
 
 def accuracy(logits: torch.Tensor, y: torch.Tensor) -> float:
@@ -84,62 +83,6 @@ def predict(model: nn.Module, batches: Iterable) -> torch.Tensor:
     logits = torch.cat([model(x.to(device)).cpu() for x, _ in batches])
     model.train(was_training)
     return logits
-
-
-def confusion(predicted: torch.Tensor, y: torch.Tensor, num_classes: int) -> torch.Tensor:
-    """Counts of (true class, predicted class) (lab 08).
-
-    Args:
-        predicted: int64 (N,), classes from 0 to num_classes - 1.
-        y: int64 (N,), the labels.
-    Returns:
-        int64 (num_classes, num_classes): row = true class, column = predicted class.
-    """
-    pairs = y * num_classes + predicted  # each pair of classes as one number
-    return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
-class CancelStep(Exception):
-    """Raised by a callback: the optimizer makes no step for this batch, and the gradients stay."""
-
-
-class CancelBatch(Exception):
-    """Raised by a callback: leave out the rest of this batch."""
-
-
-class CancelEpoch(Exception):
-    """Raised by a callback: leave out the rest of this pass over the training or the validation batches."""
-
-
-class CancelFit(Exception):
-    """Raised by a callback: stop training."""
-
-
-class Callback:
-    """Something that a `Learner` tells of its events (lab 07). Override those that matter; each gets the learner.
-
-    A fit, an epoch, a batch and a step of the optimizer have three events each: *before*; *after*, unless cancelled; and
-    *cleanup*, for every callback that heard the *before*, in reverse order, however the stage ended. An epoch is one
-    pass over the training or over the validation batches: `learner.training` tells which.
-    """
-
-    order = 0  # callbacks with a lower one hear of an event first
-
-    def before_fit(self, learner): pass
-    def after_fit(self, learner): pass
-    def cleanup_fit(self, learner): pass
-    def before_epoch(self, learner): pass
-    def after_epoch(self, learner): pass
-    def cleanup_epoch(self, learner): pass
-    def before_batch(self, learner): pass
-    def after_predict(self, learner): pass  # learner.prediction is there
-    def after_loss(self, learner): pass  # learner.loss is there
-    def after_backward(self, learner): pass  # training only, as are the three of a step
-    def before_step(self, learner): pass
-    def after_step(self, learner): pass
-    def cleanup_step(self, learner): pass
-    def after_batch(self, learner): pass
-    def cleanup_batch(self, learner): pass
 
 
 class Events:
@@ -235,43 +178,3 @@ class Learner(Events):
     def one_step(self) -> None:
         self.optimizer.step()
         self.optimizer.zero_grad()
-
-
-def one_cycle(step: int, total: int, start: float = 0.2, peak: float = 0.23, end: float = 0.07) -> float:
-    """Factor on the learning rate at `step` of `total`: up in a straight line from `start` to 1, then down to `end`.
-
-    Args:
-        step: 0 … total.
-        peak: where the factor is 1, as a fraction of `total`.
-    """
-    top = peak * total
-    if step < top:
-        return start + (1 - start) * step / top
-    return 1 + (end - 1) * (step - top) / (total - top)
-
-
-def fast_recipe(model: nn.Module, steps: int, lr: float = 0.4, momentum: float = 0.85, weight_decay: float = 0.00125,
-                bias_boost: float = 64, label_smoothing: float = 0.2, schedule: Callable = one_cycle):
-    """Loss, optimizer and schedule that train `FastNet` fast, for batches of 250 (lab 08).
-
-    After https://arxiv.org/abs/2404.00498.
-
-    Args:
-        model: its biases are those of the batch norms; parameters that need no gradient are left out.
-        steps: batches in the whole run; the schedule ends there.
-        schedule: called as `schedule(step, steps)`, returns the factor on the learning rate.
-    Returns:
-        (loss_fn, optimizer, scheduler).
-    """
-    learnt = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    biases = [p for name, p in learnt.items() if "norm" in name]
-    weights = [p for name, p in learnt.items() if "norm" not in name]
-    groups = [
-        {"params": weights},
-        # The norms' biases move far and get small gradients: a large rate, and so much less decay to the same pull.
-        {"params": biases, "lr": lr * bias_boost, "weight_decay": weight_decay / bias_boost},
-    ]
-    loss_fn = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
-    optimizer = torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, weight_decay=weight_decay)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step, steps))
-    return loss_fn, optimizer, scheduler

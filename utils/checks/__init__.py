@@ -1,6 +1,6 @@
 """Checks: ask here, judge there.
 
-In a notebook: `check("02.1")` after each exercise, `progress("02")`, `mine_or_reference("08.3", train)`, and
+In a notebook: `check("02.1")` after each exercise, `progress("02")`, `mine_or_reference("07.2", train)`, and
 `hand_in("02")` at the end. One module a lab (`lab_02_autograd.py`) holds that lab's checks, written with `@exercise`.
 """
 
@@ -105,7 +105,7 @@ def mine_or_reference(id: str, mine):
 
     Args:
         id: of the exercise.
-        mine: what you defined: `train = mine_or_reference("08.5", train)`.
+        mine: what you defined: `train = mine_or_reference("07.2", train)`.
     """
     item = exercises(id.split(".")[0]).get(id)
     if item is None or item.reference is None:

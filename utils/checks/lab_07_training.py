@@ -839,7 +839,7 @@ class TheLearner:
     def probe(student, state, train, val, rate, epochs, trouble, stale, frozen, training):
         from torch import nn
 
-        from utils.training import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep
+        from utils.events import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep
 
         kinds = {"step": CancelStep, "batch": CancelBatch, "epoch": CancelEpoch, "fit": CancelFit, "crash": ZeroDivisionError}
         model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()

@@ -288,7 +288,8 @@ class ClassAccuracyByEpoch:
     def probe(student, state, train_batches, val_batches, classes, epochs):
         from torch import nn
 
-        from utils.training import Callback, Learner
+        from utils.events import Callback
+        from utils.training import Learner
 
         model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
         model.load_state_dict(state)
@@ -454,7 +455,7 @@ class SaveAndLoad:
         case.that(mode is False, "The loaded model is in training mode: return it in evaluation mode, ready to predict.")
 
 
-@exercise("08.7", points=2, needs=["confusion"], reference="utils.training:confusion")
+@exercise("08.7", points=2, needs=["confusion"], reference="utils.recipe:confusion")
 class Confusion:
     """The confusion matrix."""
 
@@ -534,7 +535,7 @@ def _piecewise(steps, top, up, down) -> torch.Tensor:
     return torch.tensor([float(up(s)) if s < top else float(down(s)) for s in steps], dtype=torch.float64)
 
 
-@exercise("08.9", points=2, needs=["one_cycle"], reference="utils.training:one_cycle")
+@exercise("08.9", points=2, needs=["one_cycle"], reference="utils.recipe:one_cycle")
 class OneCycle:
     """A one-cycle schedule."""
 
@@ -613,7 +614,8 @@ class MakeLearner:
     def probe(student, state, train_batches, val_batches, epochs, lr):
         from torch import nn
 
-        from utils.training import Callback, Learner
+        from utils.events import Callback
+        from utils.training import Learner
 
         model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
         model.load_state_dict(state)

@@ -1,0 +1,59 @@
+"""What lab 08 builds around a network: the confusion matrix, the schedule, and the fast recipe of its last part."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+
+def confusion(predicted: torch.Tensor, y: torch.Tensor, num_classes: int) -> torch.Tensor:
+    """Counts of (true class, predicted class) (lab 08).
+
+    Args:
+        predicted: int64 (N,), classes from 0 to num_classes - 1.
+        y: int64 (N,), the labels.
+    Returns:
+        int64 (num_classes, num_classes): row = true class, column = predicted class.
+    """
+    pairs = y * num_classes + predicted  # each pair of classes as one number
+    return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def one_cycle(step: int, total: int, start: float = 0.2, peak: float = 0.23, end: float = 0.07) -> float:
+    """Factor on the learning rate at `step` of `total`: up in a straight line from `start` to 1, then down to `end`.
+
+    Args:
+        step: 0 … total.
+        peak: where the factor is 1, as a fraction of `total`.
+    """
+    top = peak * total
+    if step < top:
+        return start + (1 - start) * step / top
+    return 1 + (end - 1) * (step - top) / (total - top)
+
+
+def fast_recipe(model: nn.Module, steps: int, lr: float = 0.4, momentum: float = 0.85, weight_decay: float = 0.00125,
+                bias_boost: float = 64, label_smoothing: float = 0.2, schedule: Callable = one_cycle):
+    """Loss, optimizer and schedule that train `FastNet` fast, for batches of 250 (lab 08).
+
+    After https://arxiv.org/abs/2404.00498.
+
+    Args:
+        model: its biases are those of the batch norms; parameters that need no gradient are left out.
+        steps: batches in the whole run; the schedule ends there.
+        schedule: called as `schedule(step, steps)`, returns the factor on the learning rate.
+    Returns:
+        (loss_fn, optimizer, scheduler).
+    """
+    learnt = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    biases = [p for name, p in learnt.items() if "norm" in name]
+    weights = [p for name, p in learnt.items() if "norm" not in name]
+    groups = [
+        {"params": weights},
+        # The norms' biases move far and get small gradients: a large rate, and so much less decay to the same pull.
+        {"params": biases, "lr": lr * bias_boost, "weight_decay": weight_decay / bias_boost},
+    ]
+    loss_fn = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+    optimizer = torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, weight_decay=weight_decay)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step, steps))
+    return loss_fn, optimizer, scheduler
