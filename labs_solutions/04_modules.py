@@ -12,7 +12,7 @@
 # **You will be able to** write a layer and a network as an `nn.Module`; say what `parameters()`, `named_modules()` and `state_dict()` hold; take a convolutional network apart layer by layer
 # and compute each shape and each parameter count beforehand; build networks that branch; start a network so that its signal survives; save, load, and read a shape mismatch.
 #
-# **Time** 170 min · **Know first** labs 01 and 02: shapes, `@`, broadcasting; that `backward()` fills `.grad`
+# **Time** 170 min · **Know first** labs 01 and 02: shapes, `@`, broadcasting; that `backward()` fills `.grad`, and a step of gradient descent
 #
 # How to work: run the cells from top to bottom. In an exercise, replace the line that raises `NotAttempted` (or the `...`) by your code, run the cell, then run its check.
 
@@ -150,7 +150,7 @@ print("after .double():", {name: getattr(thermometer, name).dtype for name in ("
 # | what you assign | trained | saved in `state_dict()` | follows `.to(device)`, `.double()` |
 # | --- | --- | --- | --- |
 # | `nn.Parameter(tensor)` | yes: it is in `parameters()`, which the optimizer gets | yes | yes |
-# | `register_buffer(name, tensor)` | no | yes | yes |
+# | `register_buffer(name, tensor)` | no | yes (by default) | yes |
 # | a plain tensor | no | **no** | **no** |
 #
 # A buffer is a number that belongs to the layer but is not learned: here the highest temperature seen, elsewhere a running average.
@@ -189,7 +189,7 @@ hook.remove()
 # ### Exercise 04.1 · A layer of your own
 # ●●○ · 15 min · 3 points
 #
-# Write `nn.Linear` yourself, without using it. Its parameters are called `weight`, of shape (out_features, in_features), and `bias`, of shape (out_features,). Each starts as random numbers, uniform between
+# Write `nn.Linear` yourself. Its parameters are called `weight`, of shape (out_features, in_features), and `bias`, of shape (out_features,). Each starts as random numbers, uniform between
 # −1/√in_features and +1/√in_features; that is how torch starts them, too. (Section 8 asks why such a range.)
 #
 # <details><summary>Hint 1</summary><code>torch.empty(rows, columns).uniform_(low, high)</code> is a tensor of such random numbers. Wrap it as a parameter, and assign it to <code>self.weight</code>.</details>
@@ -260,7 +260,7 @@ class InAList(nn.Module):
 
 
 def train_a_little(model):
-    """Thirty steps; which layers moved?"""
+    """Thirty steps of gradient descent (SGD does what lab 02 did by hand); which layers moved?"""
     x, y = torch.randn(64, 4), torch.randint(2, (64,))
     layers = [*model.hidden, model.head]
     before = [layer.weight.detach().clone() for layer in layers]
@@ -282,7 +282,7 @@ listed.hidden = nn.ModuleList(listed.hidden)
 print("ModuleList: ", list(listed.state_dict()), " moved:", train_a_little(listed))
 
 # %% [markdown]
-# No error: the network computes, the loss may even fall, because the head learns. But the layers in the plain list stay as random as they were, are not saved, and stay on the CPU when the rest goes to a GPU.
+# (The second list of names begins with `head` because `hidden` was assigned anew, after it.) No error: the network computes, the loss may even fall, because the head learns. But the layers in the plain list stay as random as they were, are not saved, and stay on the CPU when the rest goes to a GPU.
 # A module looks for modules and parameters among its attributes; into a list it does not look. `nn.ModuleList` is a list that is a module (and `nn.ModuleDict` a dict). It has no `forward`: you write the loop.
 #
 # When in doubt, `print(model)`: what is missing there is not registered.
@@ -341,7 +341,7 @@ seen = F.conv2d(digit, kernels).relu()
 pooled = F.max_pool2d(seen, 2)
 pictures = [digit[0, 0], *seen[0], *pooled[0]]
 figure, axes = plotting.subplots(1, 5, size=(10, 2.6))
-titles = ("a digit", "left edges", "upper edges", "pooled", "pooled")
+titles = ("a digit", "left edges", "upper edges", "left, pooled", "upper, pooled")
 for ax, picture, title in zip(axes, pictures, titles):
     ax.imshow(picture, cmap="gray")
     ax.set(title=title, xlabel=f"{picture.shape[1]} pixels", ylabel=f"{picture.shape[0]} pixels", xticks=[], yticks=[])
@@ -420,7 +420,7 @@ print("one.unsqueeze(0):", tuple(one.unsqueeze(0).shape), "→", tuple(lenet(one
 
 # %% [markdown]
 # ### Exercise 04.3 · The network as a class
-# ●●○ · 15 min · 3 points
+# ●●○ · 12 min · 3 points
 #
 # `Sequential` is enough for this network. But in a class the parts have names, and `forward` may do whatever Python can; sections 6 and 7 need that. Write the network above as a class. Its five layers with weights are called `conv1`, `conv2`, `fc1`, `fc2`, `fc3`
 # ("fully connected"); for ReLU, pooling and flattening use functions in `forward`.
@@ -567,8 +567,9 @@ widgets.convolution()
 # Write the formula. Read it off the widget, or think: where can the window's left edge stand, if the whole window must fit?
 #
 # <details><summary>Hint 1</summary>With padding the row is longer: by how much? How many pixels does a window with dilation cover from its first to its last? For kernel 3 and dilation 2 it is 5.</details>
-# <details><summary>Hint 2</summary>The left edge stands first at 0 and last at (length with padding − pixels covered). Of these, every <code>stride</code>-th place is used; the first always is.</details>
-# <details><summary>Right for stride 1, wrong for larger strides</summary>A window that would stick out is left out: round down, <code>//</code>. And add the 1 for the first place after the division, not before.</details>
+# <details><summary>Hint 2</summary>The left edge stands first at 0 and last at (length with padding − pixels covered).</details>
+# <details><summary>Hint 3</summary>Of these places every <code>stride</code>-th is used, from the first on: as many as whole strides fit, and one more.</details>
+# <details><summary>Right for stride 1, wrong for larger strides</summary>A window that would stick out is left out: which way do you round? And is the first place added after the division, or before?</details>
 
 
 # %% exercise="04.5"
@@ -607,7 +608,7 @@ rows = (x.grad[0, 0].sum(1) != 0).nonzero().flatten()
 print(f"it sees rows {rows.min()} to {rows.max()}: {len(rows)} of 32")
 
 # %% [markdown]
-# By hand, from the input upwards, with a step that says how many pixels lie between two neighbours of a layer: start at field 1, step 1. Each layer adds dilation · (kernel − 1) · step to the field, then multiplies the step by its stride.
+# By hand, from the input upwards, with a step that says how far apart two neighbours of a layer are, in input pixels: start at field 1, step 1. Each layer adds dilation · (kernel − 1) · step to the field, then multiplies the step by its stride.
 # Convolution 5: field 5, step 1. Pooling 2: field 6, step 2. Convolution 5: 6 + 4 · 2 = 14. Pooling: 14 + 1 · 2 = 16.
 #
 # ### Other input sizes
@@ -626,7 +627,7 @@ for size in (28, 64, 12):
 # Read the first aloud: *mat1*, what arrives at the linear layer, is 1 × 256: one image, 16 channels · 4 · 4 places (28 → 24 → 12 → 8 → 4). *mat2*, the weight, wants 400. The number that arrives tells you where you are: 256 = 16 · 4 · 4, 2704 = 16 · 13 · 13.
 # The last message is another: 12 → 8 → 4, and a window of 5 does not fit into 4 pixels.
 #
-# So the convolutions take any picture that is not too small; the head takes 400 numbers. Put something between them that always makes 5 × 5 places. `nn.AdaptiveAvgPool2d(5)` does: it averages over as many pixels as it must (and uses some twice where there are fewer than 5).
+# So the convolutions take any picture that is not too small; the head takes 400 numbers. Put something between them that always makes 5 × 5 places. `nn.AdaptiveAvgPool2d(5)` does: it averages over as many pixels as it must (and uses some twice where the size is no multiple of 5).
 
 # %% tags=["demo"]
 # NBVAL_CHECK_OUTPUT
@@ -672,17 +673,17 @@ figure.axes[0].set_yscale("log")
 plotting.show(figure, alt="Two lines over forty layers, on a logarithmic scale. Without skips the gradient falls steadily from the last layer to the first, to 1e-15 of what it was; with skips it stays between 0.2 and 1.2 times the last one's.")
 
 # %% [markdown]
-# Without the skip each layer passes on less than half of what it gets, and after forty layers nothing is left: the first ones cannot learn. With it, each layer only adds something to x, and x itself goes through untouched; so does its gradient, because the slope of x + f(x) contains a plain 1.
+# Without the skip, and with torch's default start (section 8), each layer passes on less than half of what it gets, and after forty layers nothing is left: the first ones cannot learn. With it, each layer only adds something to x, and x itself goes through untouched; so does its gradient, because the slope of x + f(x) contains a plain 1.
 # This is what made networks of a hundred layers possible (ResNet, 2015).
 #
 # A sum needs two equal shapes. If the layers on the long way change the number of channels, or the size (stride 2), then the short way must do the same, as cheaply as possible: by a 1 × 1 convolution with the same stride.
 
 # %% [markdown]
 # ### Exercise 04.6 · A residual block
-# ●●○ · 18 min · 3 points
+# ●●○ · 15 min · 3 points
 #
 # Two convolutions of 3 × 3 with a ReLU between them; then add what came in; then a ReLU on the sum. The parts are called `conv1` (with the stride), `conv2` (stride 1) and `skip`; each convolution has a bias, and the 3 × 3 ones a padding of 1.
-# Where the shape does not change, `skip` is `nn.Identity()`, which returns its input; otherwise it is a 1 × 1 convolution.
+# Where the shape does not change, `skip` is `nn.Identity()`, which returns its input; otherwise it is a 1 × 1 convolution (itself, not inside a `Sequential`).
 #
 # <details><summary>Hint 1</summary>forward: the long way is conv1, ReLU, conv2; the short way is <code>self.skip(x)</code>. Add, then ReLU.</details>
 # <details><summary>Hint 2</summary>Two reasons to need a convolution on the short way: <code>channels_in != channels_out</code>, or the stride is not 1.</details>
@@ -691,7 +692,7 @@ plotting.show(figure, alt="Two lines over forty layers, on a logarithmic scale. 
 
 # %% exercise="04.6"
 class Residual(nn.Module):
-    """ReLU(conv2(ReLU(conv1(x))) + skip(x)).
+    """Two 3 × 3 convolutions, and a short way around them.
 
     Args:
         channels_in, channels_out: of the block.
@@ -757,20 +758,19 @@ print("norms:", {name: round(part.norm().item(), 4) for name, part in parts.item
 #
 # ## 7 · `train()` and `eval()`
 #
-# Some layers behave in one way while they learn, and in another when they are used. The same network, the same input, twice in each mode:
+# Some layers behave in one way while they learn, and in another when they are used. Two of them, in both modes:
 
 # %% tags=["demo"]
 runtime.seed_everything(0)
-model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Sequential(nn.Dropout(0.5), nn.Linear(8, 2)))
+dropping = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5))
+normed = nn.Sequential(nn.Linear(6, 8), nn.Sequential(nn.BatchNorm1d(8), nn.ReLU()))
 x = torch.randn(4, 6)
 for mode in ("train", "eval"):
-    getattr(model, mode)()
-    print(f"{mode + '():':8} flags {[part.training for part in model.modules()]}")
-    print("   twice the same result:          ", torch.allclose(model(x), model(x)))
-    try:
-        print("   the first row alone, and in the batch:", torch.allclose(model(x[:1]), model(x)[:1], atol=1e-6))
-    except ValueError as error:
-        print("   the first row alone:            ", error)
+    for model in (dropping, normed):
+        getattr(model, mode)()
+    print(f"{mode}(), flags:", {name or "all": part.training for name, part in normed.named_modules()})
+    print("   dropout: twice the same result:                   ", torch.equal(dropping(x), dropping(x)))
+    print("   batch norm: two rows, the same without the others:", torch.allclose(normed(x[:2]), normed(x)[:2], atol=1e-6))
 
 # %% [markdown]
 # `train()` and `eval()` set one flag, `training`, in the module and in all that it holds. Layers look at it:
@@ -788,7 +788,7 @@ for mode in ("train", "eval"):
 # `mean ← (1 − momentum) · mean + momentum · (the batch's mean)`. In evaluation: subtract the running mean, and leave it as it is. The running mean is a buffer called `mean`, zeros at the start.
 #
 # <details><summary>Hint 1</summary>A buffer is registered in __init__ by its name and its first value, zeros; <code>if self.training:</code> asks for the mode in forward.</details>
-# <details><summary>Hint 2</summary>The running mean is a record, not part of the calculation: use <code>batch_mean.detach()</code> for it, or update it under <code>torch.no_grad()</code>.</details>
+# <details><summary>Hint 2</summary>The running mean is a record, not part of the calculation: use <code>batch_mean.detach()</code> for it, or put the update, and only the update, under <code>torch.no_grad()</code>.</details>
 # <details><summary>"mean requires a gradient", or memory grows from batch to batch</summary>The update was recorded: each running mean holds the graph of all batches before it. See hint 2.</details>
 
 
@@ -899,7 +899,8 @@ plotting.show(figure, alt="Histograms of four ways to start, for layers 1, 3, 5,
 
 
 # %% tags=["demo"]
-def first_losses(draw, steps: int = 120, lr: float = 0.03) -> list[float]:
+def first_losses(draw, steps: int = 120, lr: float = 0.02) -> list[float]:
+    """The loss at each step, as the mean of the last 20 steps."""
     runtime.seed_everything(0)
     model = start(deep_mlp(), draw)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
@@ -907,19 +908,19 @@ def first_losses(draw, steps: int = 120, lr: float = 0.03) -> list[float]:
     scale = {"mean": (data.MNIST_MEAN,), "std": (data.MNIST_STD,)}
     batches = data.Batches(digits.train_images, digits.train_labels, batch_size=200, shuffle=True, **scale)
     while len(losses) < steps:
-        for x, y in batches:  # mini-batches, as in lab 03
+        for x, y in batches:  # 200 images at a time, in random order (lab 03)
             loss = F.cross_entropy(model(F.pad(x, (2, 2, 2, 2))), y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            losses.append(min(loss.item(), 10.0) if loss.isfinite() else 10.0)
-    return losses[:steps]
+            losses.append(min(loss.item(), 4.0) if loss.isfinite() else 4.0)
+    return [sum(losses[max(0, i - 20) : i]) / min(i, 20) for i in range(1, steps + 1)]
 
 
 curves = {name: first_losses(draw) for name, draw in STARTS.items()}
-assert min(curves["Kaiming"]) < 0.5 * min(curves["std 0.01"])
-figure = plotting.curves(curves, xlabel="step", ylabel="loss (cut off at 10)", title="The first 120 steps of four networks")
-plotting.show(figure, alt="Four loss curves. Kaiming falls at once, Xavier late and slowly, 0.01 stays at 2.3, the loss of guessing among ten digits; 0.3 stays at the cut, 10 or more.")
+assert curves["Kaiming"][-1] < 0.5 * curves["std 0.01"][-1]
+figure = plotting.curves(curves, xlabel="step", ylabel="mean loss of the last 20 steps (cut off at 4)", title="The first 120 steps of four networks")
+plotting.show(figure, alt="Four loss curves. Kaiming falls at once, Xavier late and slowly, 0.01 stays at 2.3, the loss of guessing among ten digits; 0.3 stays at the cut, 4 or more.")
 
 # %% [markdown]
 # With 0.01 the ten scores hardly depend on the image, and hardly any gradient comes back: the loss stays at ln 10 ≈ 2.3, that of guessing. With 0.3 the scores are enormous, and the steps throw the weights about. Xavier's network begins late; with more layers it would wait longer.
@@ -932,10 +933,11 @@ plotting.show(figure, alt="Four loss curves. Kaiming falls at once, Xavier late 
 # ●●○ · 15 min · 3 points
 #
 # Draw the weights of every `nn.Linear` and `nn.Conv2d` in a model, at any depth, from the *normal* distribution with mean 0 and standard deviation √(2 / fan-in); set their biases to 0. Leave all other modules as they are (the weight of a batch norm starts at 1, and should).
-# Compute the fan-in yourself: how many numbers does one output add up?
+# The fan-in: how many numbers does one output add up?
 #
 # <details><summary>Hint 1</summary>Loop over <code>model.modules()</code>, and ask <code>isinstance(part, (nn.Linear, nn.Conv2d))</code>.</details>
-# <details><summary>Hint 2</summary>A linear weight is (out, in): fan-in is in. A convolution's is (out, in, height, width): one output adds up in · height · width numbers. In both cases that is <code>weight[0].numel()</code>. To draw: <code>part.weight.normal_(mean, std)</code> under <code>torch.no_grad()</code>.</details>
+# <details><summary>Hint 2</summary>A linear weight is (out, in): fan-in is in. A convolution's is (out, in, height, width): one output adds up in · height · width numbers.</details>
+# <details><summary>Hint 3</summary>In both cases that is <code>weight[0].numel()</code>. To draw: the weight's <code>normal_(mean, std)</code>, under <code>torch.no_grad()</code>.</details>
 # <details><summary>"a leaf Variable that requires grad is being used in an in-place operation"</summary>The change must not be recorded: <code>with torch.no_grad():</code> around it.</details>
 # <details><summary>It works for linear layers, not for convolutions</summary>Is the kernel's size in your fan-in? And some convolutions have no bias: it is None then.</details>
 
@@ -946,7 +948,7 @@ def he_init_(model: nn.Module) -> None:
 
     Args:
         model: weights become normal with mean 0 and standard deviation √(2 / fan-in), biases 0; what is
-            neither nn.Linear nn.Conv2d stays as it is.
+            neither nn.Linear nor nn.Conv2d stays as it is.
     """
     ### BEGIN SOLUTION
     for part in model.modules():

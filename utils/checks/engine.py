@@ -336,7 +336,8 @@ def judge_case(item: Exercise, case: dict, evidence: dict, after: dict) -> None:
         raise Failed(f"Your result could not be compared with the right one ({type(error).__name__}: {error}).") from error
     for name, value in sent(case).items():
         if name not in item.mutates and not _same(after[name], plain(value)) and not _nan_twins(after[name], value):
-            raise Failed(f"The result is right, but your code changed its input `{name}` in place. Work on a new tensor (for example `{name} = {name}.clone()`).", named=True)
+            kind, copied = {dict: ("dict", f"dict({name})"), list: ("list", f"list({name})")}.get(type(value), ("tensor", f"{name}.clone()"))
+            raise Failed(f"The result is right, but your code changed its input `{name}` in place. Work on a new {kind} (for example `{name} = {copied}`).", named=True)
 
 
 def _nan_twins(a, b) -> bool:

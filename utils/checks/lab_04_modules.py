@@ -16,6 +16,8 @@ def _names(case, shapes: dict, weights: dict, where: dict[str, str]) -> None:
     want = {name: list(value.shape) for name, value in weights.items()}
     for name in want:
         if name not in shapes:
+            layer = name.removesuffix(".bias")
+            case.that(f"{layer}.weight" not in shapes, f"`{layer}` has a weight, but no bias. Is it made with `bias=False`?")
             hint = where.get(name) or where.get(name.split(".")[0]) or ""
             case.that(False, f"`parameters()` does not know `{name}`; it has {', '.join(shapes) or 'nothing'}. {hint}".strip())
     for name in shapes:
@@ -86,7 +88,8 @@ class OwnLayer:
             bound = 1 / math.sqrt(x.shape[-1])
             for name in weights:
                 values, other = start[0][name], start[1][name]
-                case.that(values.std() > 0, f"All numbers of a new `{name}` are equal ({values.flatten()[0]:.3g}): then all neurons compute the same, and learn the same. Draw them at random.")
+                why = "wanted are random numbers here; zeros are another start (section 8)." if name == "bias" else "then all neurons compute the same, and learn the same. Draw them at random."
+                case.that(values.min() < values.max(), f"All numbers of a new `{name}` are equal ({values.flatten()[0]:.3g}): {why}")
                 case.that(not torch.equal(values, other), f"Two new layers start with the same `{name}`: leave the seed to the caller.")
                 case.that(values.min() < 0, f"A new `{name}` has positive numbers only: draw from −1/√in_features to +1/√in_features. (`torch.rand` starts at 0.)")
                 case.that(values.abs().max() > 1.2 * bound or values.abs().max() <= bound * 1.0001, f"The largest number in a new `{name}` is a little beyond 1/√in_features = {bound:.3g}. Is it in_features that stands under the root?")
@@ -132,6 +135,7 @@ class AnyDepth:
 
         yield case([4, 8, 6, 3], 12, _case="sizes 4, 8, 6, 3")
         yield case([5, 3], 7, _case="sizes 5, 3: one layer")
+        yield case([5, 3, 6, 3], 8, _case="sizes 5, 3, 6, 3")
         yield case([6, 4, 4, 4, 4, 2], 9, torch.float64, _case="sizes 6, 4, 4, 4, 4, 2, float64")
 
     def probe(student, sizes, weights, x):
@@ -159,7 +163,8 @@ class AnyDepth:
             "The ReLU stands after the last layer, and not between the layers.": _mlp(weights, x, between=False, last=True),
             "There is a softmax at the end: return the scores.": _mlp(weights, x).softmax(1),
         } | {
-            "Another activation than ReLU stands between the layers.": [_other(weights, x, torch.tanh), _other(weights, x, torch.sigmoid), _other(weights, x, F.gelu)],
+            "Another activation than ReLU stands between the layers.": [_other(weights, x, bend) for bend in (torch.tanh, torch.sigmoid, F.gelu, F.leaky_relu)],
+            "The ReLU is left out after each layer that has as many outputs as the last one: ask for a layer's place, not for its size.": _other(weights, x, lambda x: x if x.shape[1] == sizes[-1] else x.relu()),
             "A ReLU stands in front of the first layer: it cuts off the negative inputs.": _mlp(weights, x.relu()),
         })
 
@@ -176,12 +181,12 @@ LENET = {"conv1.weight": (6, 1, 5, 5), "conv1.bias": (6,), "conv2.weight": (16, 
          "fc2.weight": (84, 120), "fc2.bias": (84,), "fc3.weight": (10, 84), "fc3.bias": (10,)}
 
 
-def _lenet(weights: dict, x, skip=(), bend=F.relu, pool=F.max_pool2d, last=lambda x: x):
+def _lenet(weights: dict, x, skip=(), bend=F.relu, pool=F.max_pool2d, last=lambda x: x, flat=lambda x: x.flatten(1)):
     """LeNet by functions; `skip` names the layers whose ReLU is forgotten."""
     for name in ("conv1", "conv2"):
         x = F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
         x = pool(x if name in skip else bend(x), 2)
-    x = x.flatten(1)
+    x = flat(x)
     for name in ("fc1", "fc2"):
         x = F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
         x = x if name in skip else bend(x)
@@ -227,7 +232,8 @@ class LessonNetwork:
             "There is no ReLU at all: without it the linear layers are one.": _lenet(weights, x, skip=("conv1", "conv2", "fc1", "fc2")),
             "The ReLUs after the convolutions are missing.": _lenet(weights, x, skip=("conv1", "conv2")),
             "The ReLUs after fc1 and fc2 are missing.": _lenet(weights, x, skip=("fc1", "fc2")),
-            "Another activation than ReLU is used.": [_lenet(weights, x, bend=torch.tanh), _lenet(weights, x, bend=torch.sigmoid)],
+            "Another activation than ReLU is used.": [_lenet(weights, x, bend=bend) for bend in (torch.tanh, torch.sigmoid, F.leaky_relu)],
+            "The images' numbers are mixed up before `fc1`: `x.flatten(1)` keeps one row an image; `reshape(400, -1).T` does not.": _lenet(weights, x, flat=lambda x: x.reshape(400, -1).T),
         } | {f"The ReLU after {name} is missing.": _lenet(weights, x, skip=(name,)) for name in ("conv1", "conv2", "fc1", "fc2")})
 
 
@@ -242,34 +248,38 @@ class CountByHand:
         return {"counts": {name: getattr(student, name) for name in ("conv1_count", "conv2_count", "fc1_count", "total_count", "conv1_count_64")}}
 
     def judge(case, counts):
-        def ask(name, want, mistakes):
-            case.equal(counts[name], want, what=name, mistakes={f"{name}: {message}": wrong for message, wrong in mistakes.items()})
+        right = {"conv1_count": 156, "conv2_count": 2416, "fc1_count": 48_120, "total_count": 61_706, "conv1_count_64": 156}
+        wrong = [name for name, want in right.items() if isinstance(counts[name], torch.Tensor) or counts[name] != want]
+        lead = f"{len(wrong)} of the 5 are wrong: {', '.join(wrong)}. " if len(wrong) > 1 else ""
 
-        ask("conv1_count", 156, {
+        def ask(name, mistakes):
+            case.equal(counts[name], right[name], what=lead + name, mistakes={f"{lead}{name}: {message}": value for message, value in mistakes.items()})
+
+        ask("conv1_count", {
             "each of the 6 kernels has a bias too.": 150,
             "one bias a kernel, so six in all, not one.": 151,
             "there are six kernels; this is one of them.": [25, 26],
             "the same kernels serve at all 28 × 28 places: they count once.": [156 * 784, 150 * 784],
         })
-        ask("conv2_count", 2416, {
+        ask("conv2_count", {
             "each of the 16 kernels has a bias too.": 2400,
             "a kernel looks at all 6 channels at once, so it has 5 · 5 · 6 weights.": [16 * 26, 16 * 25],
             "one bias a kernel, not one for each channel that it looks at.": 16 * 6 * 26,
             "one bias a kernel, so sixteen in all, not one.": 2401,
         })
-        ask("fc1_count", 48_120, {
+        ask("fc1_count", {
             "each of the 120 neurons has a bias too.": 48_000,
             "one bias a neuron, 120 in all, not one for each input.": 48_400,
             "16 channels of 5 × 5 arrive: 400 numbers, not 16.": [120 * 17, 120 * 16],
             "the pooling comes before it: 5 × 5 places are left, not 10 × 10.": [120 * 1601, 120 * 1600],
         })
-        ask("total_count", 61_706, {
+        ask("total_count", {
             "the biases are missing.": 61_470,
             "fc3 is missing.": 60_856,
             "fc2 is missing.": 51_542,
             "fc2 and fc3 are missing.": 50_692,
         })
-        ask("conv1_count_64", 156, {
+        ask("conv1_count_64", {
             "the size of the image does not matter to a convolution: the same kernels slide further.": [624, 600, 6 * 64 * 64, 6 * (64 * 64 + 1), 156 * 2],
             "each of the 6 kernels has a bias too.": 150,
         })
@@ -286,14 +296,15 @@ class SizeFormula:
     errors = {"unexpected keyword argument": "Keep the names of the stub: size, kernel, stride, padding, dilation."}
 
     def inputs(rng):
-        yield {"settings": [[32, 5, 1, 0, 1], [32, 3, 1, 1, 1], [32, 3, 2, 1, 1], [31, 2, 2, 0, 1], [32, 3, 1, 0, 2], [32, 4, 3, 2, 3]]}
+        yield {"settings": [[32, 5, 1, 0, 1], [32, 3, 1, 1, 1], [32, 3, 2, 1, 1], [31, 2, 2, 0, 1], [32, 5, 3, 0, 1]], "_case": "no dilation"}
+        yield {"settings": [[32, 3, 1, 0, 2], [32, 4, 3, 2, 3]], "_case": "with dilation"}
         drawn = [[rng.integer(15, 40), rng.integer(1, 6), rng.integer(1, 5), rng.integer(0, 4), rng.integer(1, 4)] for _ in range(16)]
-        yield {"settings": drawn}
+        yield {"settings": drawn, "_case": "sixteen random settings"}
         yield {"settings": [[5, 5, 1, 0, 1], [5, 5, 3, 0, 1], [9, 5, 2, 0, 2], [7, 1, 1, 0, 3]], "_case": "the window covers the whole image, or one pixel"}
 
     def probe(student, settings):
         sizes = [student.output_size(size, kernel, stride, padding, dilation) for size, kernel, stride, padding, dilation in settings]
-        return {"sizes": sizes, "default": student.output_size(settings[0][0], settings[0][1]), "named": student.output_size(size=20, kernel=3, stride=2, padding=1, dilation=2)}
+        return {"sizes": sizes, "default": student.output_size(settings[0][0], settings[0][1]), "named": student.output_size(size=20, kernel=3, stride=2, padding=1, dilation=1)}
 
     def judge(case, settings, sizes, default, named):
         want = [F.conv2d(torch.zeros(1, 1, n, n), torch.zeros(1, 1, k, k), stride=s, padding=p, dilation=d).shape[-1] for n, k, s, p, d in settings]
@@ -313,16 +324,18 @@ class SizeFormula:
         })
         case.that(all(isinstance(size, int) for size in sizes), "A size is a whole number, an int: divide with // .")
         case.equal(default, settings[0][0] - settings[0][1] + 1, what="output_size(size, kernel), with stride 1, padding 0, dilation 1,")
-        case.equal(named, 9, what="output_size(size=20, kernel=3, stride=2, padding=1, dilation=2)")
+        case.equal(named, 10, what="output_size(size=20, kernel=3, stride=2, padding=1, dilation=1)")
 
 
-def _residual(weights: dict, x, stride, skip=True, between=F.relu, last=F.relu, inner=False, bend_skip=False):
+def _residual(weights: dict, x, stride, skip=True, between=F.relu, last=F.relu, inner=False, bend_skip=False, late=False, last_too=False):
+    """The block by functions; `late`: the stride is conv2's; `inner`: ReLU before the sum (`last_too`: and after it)."""
     w = weights
-    x1 = F.conv2d(x, w["conv1.weight"], w["conv1.bias"], stride=stride, padding=1)
-    long_way = F.conv2d(between(x1), w["conv2.weight"], w["conv2.bias"], padding=1)
+    x1 = F.conv2d(x, w["conv1.weight"], w["conv1.bias"], stride=1 if late else stride, padding=1)
+    long_way = F.conv2d(between(x1), w["conv2.weight"], w["conv2.bias"], stride=stride if late else 1, padding=1)
     short = F.conv2d(x, w["skip.weight"], w["skip.bias"], stride=stride) if "skip.weight" in w else x
     if inner:
-        return last(long_way) + short
+        y = last(long_way) + short
+        return last(y) if last_too else y
     return last(long_way + (F.relu(short) if bend_skip else short)) if skip else last(long_way)
 
 
@@ -363,15 +376,24 @@ class ResidualBlock:
 
     def judge(case, channels, stride, weights, x, shapes, y):
         case.that("skip.weight" in weights or "skip.weight" not in shapes, "The shape does not change here, so the short way needs no convolution: `nn.Identity()`.")
+        case.that("skip.0.weight" not in shapes, "`self.skip` is the 1 × 1 convolution itself, not a `Sequential` that holds it.")
         case.that("skip.weight" not in weights or "skip.weight" in shapes, f"With {channels[0]} → {channels[1]} channels and stride {stride} the shape changes, and the short way needs a 1 × 1 convolution, in `self.skip`.")
         case.that("skip.weight" not in weights or shapes["skip.weight"][2:] == [1, 1], f"The kernel of `skip` is {tuple(shapes.get('skip.weight', [])[2:])}: the short way is as cheap as possible, 1 × 1.")
-        _names(case, shapes, weights, {name.removesuffix(".bias"): "" for name in weights} | {name: "Each convolution has a bias here." for name in weights if name.endswith("bias")})
+        _names(case, shapes, weights, {})
+        mixed = []  # the short way starts behind conv1: possible where it is no convolution
+        if "skip.weight" not in weights:
+            first = F.conv2d(x, weights["conv1.weight"], weights["conv1.bias"], padding=1)
+            long_way = F.conv2d(first.relu(), weights["conv2.weight"], weights["conv2.bias"], padding=1)
+            mixed = [(long_way + first).relu(), (long_way + first.relu()).relu()]
         case.close(y, _residual(weights, x, stride), what="Residual(...)(x)", mistakes={
             "The input is not added: there is no skip in it.": _residual(weights, x, stride, skip=False),
             "The ReLU stands before the sum: add first, then ReLU.": _residual(weights, x, stride, inner=True),
             "The last ReLU is missing: it comes after the sum.": _residual(weights, x, stride, last=lambda x: x),
             "The ReLU between the two convolutions is missing.": _residual(weights, x, stride, between=lambda x: x),
             "Both ReLUs are missing: one stands between the convolutions, one after the sum.": _residual(weights, x, stride, between=lambda x: x, last=lambda x: x),
+            "There is a ReLU before the sum too: the long way ends with conv2; the ReLU comes after the sum.": _residual(weights, x, stride, inner=True, last_too=True),
+            "What is added is `conv1`'s output; it should be what came in, x.": mixed,
+            "The stride is `conv2`'s here; it belongs to `conv1`.": _residual(weights, x, stride, late=True),
             "The short way has a ReLU: it should let its input through as it is.": _residual(weights, x, stride, bend_skip=True),
         })
 
@@ -383,7 +405,7 @@ class TwoModes:
     errors = {
         "has no attribute 'named_parameters'": NOT_A_MODULE,
         "before Module.__init__() call": NO_SUPER,
-        "a leaf Variable that requires grad": "`mean` is a parameter, changed in place. It is no parameter: `self.register_buffer(\"mean\", torch.zeros(features))`.",
+        "a leaf Variable that requires grad": "You changed x in place (`x -= …`): `x - mean` makes a new tensor.",
         "as parameter 'mean'": "`mean` is a parameter, which refuses plain numbers. It is no parameter: `self.register_buffer(\"mean\", torch.zeros(features))`.",
         "already exists": "`self.mean` is there already when it is registered: `self.register_buffer(\"mean\", torch.zeros(features))` makes it, nothing before.",
         "unexpected keyword argument": "`Center(features, momentum=0.1)`: keep the arguments of the stub.",
@@ -402,26 +424,32 @@ class TwoModes:
     def probe(student, momentum, batches, x, saved):
         layer = student.Center(x.shape[1]) if momentum is None else student.Center(x.shape[1], momentum)
         evidence = {"parameters": [name for name, _ in layer.named_parameters()], "state": {name: value.clone() for name, value in layer.state_dict().items()}, "attribute": hasattr(layer, "mean")}
-        evidence |= {"outputs": [], "means": [], "quiet": None, "after": None, "loaded": None, "tracked": None, "flag": None}
-        if evidence["parameters"] or list(evidence["state"]) != ["mean"]:
+        evidence |= {"outputs": [], "slopes": [], "means": [], "quiet": None, "after": None, "loaded": None, "tracked": None, "flag": None}
+        evidence["buffers"] = [name for name, _ in layer.named_buffers()]
+        if evidence["parameters"] or list(evidence["state"]) != ["mean"] or evidence["state"]["mean"].shape != saved.shape:
             return evidence
         layer = layer.to(x.dtype)
         for batch in batches:
-            evidence["outputs"].append(layer(batch.clone().requires_grad_()))
+            leaf = batch.clone().requires_grad_()
+            y = layer(leaf)
+            tracks = isinstance(y, torch.Tensor) and y.requires_grad and y.shape == leaf.shape
+            evidence["outputs"].append(y)
+            evidence["slopes"].append(torch.autograd.grad(y, leaf, batch, retain_graph=True, allow_unused=True)[0] if tracks else None)
             evidence["means"].append(layer.mean.detach().clone() if isinstance(layer.mean, torch.Tensor) else layer.mean)
         evidence["tracked"] = layer.mean.requires_grad
         layer.eval()
-        evidence["quiet"] = layer(x)
+        evidence["quiet"] = layer(x.clone())
         evidence["after"] = layer.mean.detach().clone()
         evidence["flag"] = layer.training
         layer.load_state_dict({"mean": saved})
         evidence["loaded"] = layer(x)
         return evidence
 
-    def judge(case, momentum, batches, x, saved, parameters, state, attribute, outputs, means, quiet, after, loaded, tracked, flag):
+    def judge(case, momentum, batches, x, saved, parameters, buffers, state, attribute, outputs, slopes, means, quiet, after, loaded, tracked, flag):
         m = 0.1 if momentum is None else momentum
         case.that("mean" not in parameters, "`mean` is a parameter: the optimizer would train it. It is a buffer: `self.register_buffer(\"mean\", ...)`.")
         case.that(not parameters, f"There is nothing to train in this layer, but it has parameters: {', '.join(parameters)}.")
+        case.that("mean" in state or "mean" not in buffers, "`mean` is a buffer with `persistent=False`, which `state_dict()` leaves out: leave `persistent` as it is.")
         case.that("mean" in state or not attribute, "`self.mean` is a plain attribute: `state_dict()` does not have it. Use `self.register_buffer(\"mean\", ...)`.")
         case.that("mean" in state, f"`state_dict()` has no `mean`; it has {', '.join(state) or 'nothing'}. Use `self.register_buffer(\"mean\", ...)`.")
         case.that(list(state) == ["mean"], f"There are more buffers than `mean`: {', '.join(state)}.")
@@ -430,11 +458,11 @@ class TwoModes:
             "The running mean starts at 1; it should start at 0.": torch.ones(x.shape[1]),
             "The running mean has shape (1, features); wanted is (features,).": torch.zeros(1, x.shape[1]),
         })
-        running, swapped, summed, centred, whole = (torch.zeros_like(x[0]) for _ in range(5))
+        running, swapped, summed, centred, whole, fixed = (torch.zeros_like(x[0]) for _ in range(6))
         for i, batch in enumerate(batches):
             mean = batch.mean(0)
             before, running = running, (1 - m) * running + m * mean
-            swapped, summed, centred = m * swapped + (1 - m) * mean, summed + m * mean, mean
+            swapped, summed, centred, fixed = m * swapped + (1 - m) * mean, summed + m * mean, mean, 0.9 * fixed + 0.1 * mean
             whole = (1 - m) * whole + m * batch.mean()
             case.close(outputs[i], batch - mean, what=f"the result for batch {i + 1}, in training", mistakes={
                 "In training the batch's own mean is subtracted; you subtracted the running mean.": [batch - running, batch - before, batch - summed],
@@ -449,6 +477,11 @@ class TwoModes:
                 "The running mean does not move in training.": torch.zeros_like(running),
                 "The running mean is the last batch's mean; it should move by `momentum` of the way only.": centred,
                 "The running mean gets one number for all features.": whole,
+                "The shares are 0.9 and 0.1 whatever `momentum` is: keep the argument in __init__, as `self.momentum`.": fixed,
+            })
+            case.that(slopes[i] is not None, "In training no gradient comes back through the result: the layers before could not learn. Only the update of the running mean belongs under `torch.no_grad()`, not all of `forward`.")
+            case.close(slopes[i], batch - mean, what="the gradient that comes back to x, in training", mistakes={
+                "The mean that you subtract is detached: x gets a wrong gradient. Only the running mean takes `batch_mean.detach()`.": batch,
             })
         case.close(quiet, x - running, what="the result in evaluation", mistakes={
             "In evaluation the *running* mean is subtracted; you subtracted the mean of this batch.": x - x.mean(0),
@@ -495,9 +528,14 @@ class KaimingStart:
         before = dict(model.named_parameters())
         student.he_init_(model)
         after = dict(model.named_parameters())
-        return {"after": after, "replaced": [name for name in before if after.get(name) is not before[name]], "free": [name for name, p in model.named_parameters() if not p.requires_grad]}
+        first = {name: p.detach().clone() for name, p in after.items()}
+        with torch.no_grad():
+            for p in model.parameters():
+                p.fill_(1.5)  # a second call, from other numbers
+        student.he_init_(model)
+        return {"after": first, "again": dict(model.named_parameters()), "replaced": [name for name in before if after.get(name) is not before[name]], "free": [name for name, p in model.named_parameters() if not p.requires_grad]}
 
-    def judge(case, arch, dtype, after, replaced, free):
+    def judge(case, arch, dtype, after, again, replaced, free):
         seen = {}
         layers = {"linear": "0246", "conv": "035", "nested": ["body.0.0", "head"]}[arch]
         for name, values in after.items():
@@ -505,15 +543,18 @@ class KaimingStart:
             if layer not in layers:
                 case.that((values == 0.75).all(), f"`{name}` belongs to neither an nn.Linear nor an nn.Conv2d, and was changed. Ask `isinstance(part, (nn.Linear, nn.Conv2d))`.")
                 continue
-            nested = arch == "nested" or "." in layer
-            untouched = f"`{name}` was not touched." + (" Look at *all* depths: `model.modules()`, not `children()`." if nested else "")
-            case.that(not (values == 0.75).all(), untouched)
             if kind == "bias":
-                case.that((values == 0).all(), f"`{name}` is not 0 everywhere.")
+                case.that((values == 0).all(), f"`{name}` is not 0 everywhere: set it to 0, `part.bias.zero_()`.")
                 continue
+            why = {"linear": "Change its numbers in place, `part.weight.normal_(…)`: `w = …` names a new tensor, and `state_dict()[…] = …` changes a dict, not the model.",
+                   "conv": "Convolutions are asked for, too: `nn.Conv2d`.",
+                   "nested": "Look at *all* depths: `model.modules()`, not `children()`."}[arch]
+            case.that(not (values == 0.75).all(), f"`{name}` was not touched. {why}")
             fan_in, fan_out = values[0].numel(), values.numel() // values.shape[1]
             want, got = math.sqrt(2 / fan_in), values.std().item()
+            case.that(not values.any() or not torch.allclose(again[name], 2 * values, equal_nan=True), f"The new numbers of `{name}` depend on the old ones: draw them anew.")
             case.that(values.min() < values.max(), f"All numbers in `{name}` are equal: draw them at random.")
+            case.that(not torch.equal(again[name], values), f"`{name}` has the same numbers after each call: is there a seed inside your function? Leave it to the caller.")
             case.that(not any(values.shape == other.shape and torch.equal(values, other) for other in seen.values()), f"`{name}` holds the very numbers of another layer: is there a seed inside your function?")
             seen[name] = values
             conv = values.ndim == 4
@@ -525,12 +566,12 @@ class KaimingStart:
                 ("These are standard normal numbers: multiply by √(2 / fan-in).", 1.0),
                 ("This is torch's default, uniform within ±1/√fan-in.", math.sqrt(1 / (3 * fan_in))),
                 ("Root and quotient are mixed up: √2 / fan-in.", math.sqrt(2) / fan_in),
+                ("Your fan-in is all numbers in the weight; one output sees `weight[0]` only.", math.sqrt(2 / values.numel())),
             ]
             if conv:
                 slips += [
                     ("The kernel's size is missing in the fan-in: one output adds up channels · height · width numbers.", math.sqrt(2 / values.shape[1])),
                     ("Your fan-in is the number of *output* channels: `shape[0]` is out, `shape[1]` is in.", math.sqrt(2 / values.shape[0])),
-                    ("Your fan-in is all numbers in the weight; one output sees `weight[0]` only.", math.sqrt(2 / values.numel())),
                     ("Your fan-in is the kernel's size without the channels.", math.sqrt(2 / values[0, 0].numel())),
                     ("Only one side of the kernel is in your fan-in: it is channels · height · width.", math.sqrt(2 / (values.shape[1] * values.shape[2]))),
                 ]
@@ -584,20 +625,26 @@ class LoadWhatFits:
         left_out = student.load_matching(model, state)
         if isinstance(left_out, (set, tuple)) or type(left_out).__name__ == "dict_keys":
             left_out = list(left_out)
-        return {"left_out": left_out, "after": dict(model.state_dict()), "free": [name for name, p in model.named_parameters() if not p.requires_grad]}
+        after = {name: value.clone() for name, value in model.state_dict().items()}
+        kept = {name: value.clone() for name, value in state.items()}
+        for value in model.state_dict().values():
+            value.add_(1)  # as training would
+        shared = [name for name in kept if not torch.equal(kept[name], state[name])]
+        return {"left_out": left_out, "after": after, "shared": shared, "free": [name for name, p in model.named_parameters() if not p.requires_grad]}
 
-    def judge(case, own, state, left_out, after, free):
+    def judge(case, own, state, left_out, after, shared, free):
         fits = {name for name in state if name in own and own[name].shape == state[name].shape}
         changed = {name for name in own if not torch.equal(after[name], own[name])}
+        dropped = [name for name in fits if isinstance(left_out, list) and name in left_out]
+        case.that(changed or not dropped, f"`{min(dropped, default='')}` fits by name and shape, and was left out. Ask about each entry by itself.")
         case.that(changed or not fits, "The model is as it was: nothing was loaded. `model.state_dict()` is a new dict each time; writing into it does not reach the model (only `load_state_dict`, or `copy_` into its tensors, does).")
+        missing = [name for name in own if name in fits and not torch.equal(after[name], state[name])]
+        buffers = [name for name in own if name in fits and name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+        case.that(not missing or missing != buffers, f"`{', '.join(missing)}` were not loaded. These are buffers, not parameters: take names from `state_dict()`, which has both.")
         for name in own:
-            want = state[name] if name in fits else own[name]
             if name not in fits:
                 case.that(torch.equal(after[name], own[name]), f"`{name}` does not fit by name and shape, and should stay as the model had it; it was changed.")
-            elif name.endswith(("running_mean", "running_var", "num_batches_tracked")):
-                case.that(torch.equal(after[name], want), f"`{name}` was not loaded. It is a buffer, not a parameter: take names from `state_dict()`, which has both.")
-            else:
-                case.that(torch.equal(after[name], want), f"`{name}` fits, and was not loaded.")
+        case.that(not missing, f"`{min(missing, default='')}` fits by name and shape, and was not loaded. (Ask about each entry by itself, and by its name, not by its place.)")
         wanted = sorted(name for name in state if name not in fits)
         case.that(isinstance(left_out, list), "Return the names that were left out, as a list." + (" Is a `return` missing?" if left_out is None else ""))
         case.that(all(isinstance(name, str) for name in left_out), "The list should hold names (texts) only; what `load_state_dict` returns is another thing.")
@@ -608,4 +655,5 @@ class LoadWhatFits:
             "You put the model's missing names into the list too; asked are names in `state`.": [sorted((set(own) | set(state)) - fits)],
             "Unknown names are left out too, not only those with another shape.": [sorted(name for name in state if name in own and name not in fits)],
         })
+        case.that(not shared, f"The model and `state` now share the numbers of {', '.join(shared[:2])}: training the one changes the other. Copy them: `load_state_dict` without `assign=True`, or `copy_`.")
         case.that(not free, f"{', '.join(free[:3])} no longer requires a gradient: it could not be trained.")
