@@ -10,11 +10,12 @@
 # # 05 · Losses and activations
 #
 # **You will be able to** choose a loss for what you want to predict, and say what its gradient does to the network; write the losses so that they survive logits of ±1000; use `weight`, `pos_weight`,
-# `ignore_index`, `reduction` and label smoothing; choose an activation, see gradients vanish and units die; train a digit classifier past 95 %.
+# `ignore_index`, `reduction` and label smoothing; choose an activation, see gradients vanish, units die, and a digit classifier trained past 95 %.
 #
 # **Time** 150 min · **Know first** labs 01 and 02 (tensors, gradients); a first look at `nn.Sequential` (lab 04)
 #
 # How to work: run the cells from top to bottom. In an exercise, replace the line that raises `NotAttempted` (or the `...`) by your code, run the cell, then run its check.
+# A check sees values only: where you are to write out what torch has ready-made (`F.huber_loss`, `F.silu`, …), calling torch's passes as well, and teaches nothing.
 
 # %% tags=["setup"]
 # (the build writes the setup cell here, the same in every lab)
@@ -32,7 +33,7 @@ from utils.checks import NotAttempted, check, hand_in, mine_or_reference, progre
 # %% [markdown]
 # ## 1 · One number to minimize
 #
-# Sixty fruits, each known by its weight: cherries (0) and plums (1). A rule with one number, a threshold t, is to tell them apart. Slide t along the axis and measure two things at each place: how many
+# Sixty fruits, each known by its size alone (0 is the average): cherries (0) and plums (1). A rule with one number, a threshold t, is to tell them apart. Slide t along the axis and measure two things at each place: how many
 # fruits the rule gets right, and the average of a penalty that asks *how far* it is from sure and right (its formula comes in section 4).
 
 # %% tags=["demo"]
@@ -275,7 +276,7 @@ def log_softmax(input: torch.Tensor, dim: int) -> torch.Tensor:
 check("05.2")
 
 # %%
-log_softmax = mine_or_reference("05.2", log_softmax)
+log_softmax = mine_or_reference("05.2", log_softmax)  # yours, once it is attempted; until then PyTorch's
 
 # %% [markdown]
 # ## 4 · Yes or no
@@ -299,7 +300,7 @@ plotting.curves({name: torch.autograd.grad(v.sum(), z)[0] for name, v in pairs.i
 plotting.show(figure, alt="Left: BCE rises in a straight line towards negative logits, the squared error levels off at 1. Right: BCE's slope is near −1 for wrong logits; the squared error's is −0.3 at most and nearly 0 at z = −8.")
 
 # %% [markdown]
-# At z = −8 the network is sure and wrong. BCE pulls with its full force, −1. The squared error hardly pulls: it lies on the flat end of the sigmoid. For BCE the two curved parts cancel exactly, and the slope is σ(z) − y.
+# At z = −8 the network is sure and wrong. BCE pulls with its full force, −1. The squared error hardly pulls: it lies on the flat end of the sigmoid. For BCE the chain rule gives (−1/p) · p(1 − p) = p − 1: the logarithm cancels the sigmoid's flat end. In general the slope is σ(z) − y.
 #
 # ### Why `with_logits`
 #
@@ -334,7 +335,7 @@ def fit_detector(x, y, pos_weight):
         loss = F.binary_cross_entropy_with_logits(w[0] * x + w[1], y, pos_weight=torch.tensor(pos_weight))
         (slope,) = torch.autograd.grad(loss, w)
         with torch.no_grad():
-            w -= 2 / (1 + pos_weight / 19) * slope
+            w -= 2 / (1 + pos_weight / 19) * slope  # a larger weight makes larger slopes, so take shorter steps
     return (w[0] * x + w[1] > 0).detach()
 
 
@@ -359,8 +360,8 @@ for pos_weight in (1.0, 5.0, 19.0):
 #
 # <details><summary>Hint 1</summary> First compute ln σ(z) and ln σ(−z), each by one call that cannot overflow. The rest is the formula.</details>
 # <details><summary>Hint 2</summary> ln σ(z) is minus the log-sum-exp of 0 and −z; <code>torch.logaddexp(torch.zeros_like(z), -z)</code> is that log-sum-exp.</details>
-# <details><summary>Large logits give nan or inf</summary> Somewhere you still compute <code>sigmoid</code>, and then a logarithm.</details>
-# <details><summary>All passes but z = 0</summary> |z| and max(z, 0) have a corner at 0, and autograd must choose a side. logaddexp is smooth.</details>
+# <details><summary>Large logits give nan or inf</summary> Somewhere you still compute <code>sigmoid</code> and then a logarithm, or 1 + <code>exp</code>, which is inf from 89 on.</details>
+# <details><summary>All passes but z = 0</summary> autograd gives <code>relu</code>, <code>clamp</code> and <code>abs</code> the slope 0 at their corner; where relu or clamp stands, ½ is needed. logaddexp has no corner.</details>
 
 
 # %% exercise="05.3"
@@ -531,10 +532,10 @@ for value in (-10.0, -2.0, 0.0, 2.0, 10.0):
 # NBVAL_CHECK_OUTPUT
 logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0], [1.0, 0.0, 0.5]])
 target = torch.tensor([0, 1, 2])
-rare_counts = torch.tensor([1.0, 1.0, 5.0])  # class 2 is rare
+class_weights = torch.tensor([1.0, 1.0, 5.0])  # class 2 is rare: it shall count more
 for name, y, options in (
     ("plain", target, {}),
-    ("weight", target, {"weight": rare_counts}),
+    ("weight", target, {"weight": class_weights}),
     ("ignore_index", torch.tensor([0, 1, -100]), {}),
     ("label_smoothing", target, {"label_smoothing": 0.1}),
 ):
@@ -568,7 +569,7 @@ plotting.show(figure, alt="Three curves. Without smoothing the loss falls toward
 # ### Exercise 05.6 · Cross-entropy with all its options
 # ●●● · 25 min · 5 points
 #
-# Write torch's `cross_entropy`, for logits (N, K) and class numbers. Section 9 will train on yours. Go option by option: first `weight` with the mean, then ignored labels, then smoothing; the check does too. The loss of one sample with label c, smoothed:
+# Write torch's `cross_entropy`, for logits (N, K) and class numbers. Section 9 will train on yours. Go option by option: first `weight` (with all three reductions), then ignored labels, then smoothing; the check does too. The loss of one sample with label c, smoothed:
 #
 # $$(1 - \varepsilon)\, w_c \,(-\ln p_c) \; + \; \frac{\varepsilon}{K} \sum_j w_j \,(-\ln p_j)$$
 #
@@ -586,7 +587,7 @@ def cross_entropy(input: torch.Tensor, target: torch.Tensor, weight: torch.Tenso
         input: logits (N, K), floating point.
         target: (N,) int64; classes 0 to K − 1, or `ignore_index`.
         weight: (K,), the weight of each class; None for ones.
-        ignore_index: rows with this label have loss 0 and do not count in the mean.
+        ignore_index: rows with this label have loss 0 and do not count in the mean (nan, if no other row is there).
         reduction: "none" (N,), "sum" or "mean" (shape ()).
         label_smoothing: ε from 0 to 1.
     Returns:
@@ -610,7 +611,7 @@ def cross_entropy(input: torch.Tensor, target: torch.Tensor, weight: torch.Tenso
 check("05.6")
 
 # %%
-cross_entropy = mine_or_reference("05.6", cross_entropy)
+cross_entropy = mine_or_reference("05.6", cross_entropy)  # yours, once it is attempted; until then PyTorch's
 
 # %%
 progress("05")
@@ -631,7 +632,7 @@ progress("05")
 # ### Exercise 05.7 · Which loss
 # ●○○ · 6 min · 2 points
 #
-# Answer each with `"mse"`, `"mae"`, `"huber"`, `"bce"`, `"bce_with_logits"` or `"cross_entropy"`. Each fits once.
+# Answer each with a string, `"mse"`, `"mae"`, `"huber"`, `"bce"`, `"bce_with_logits"` or `"cross_entropy"`. Each fits once.
 #
 # - **sensor**: a temperature, from sensors with small bell-shaped noise; one error of 4 degrees is much worse for you than four of 1 degree.
 # - **prices**: of flats; one in a hundred has a zero too many, you do not know which. Near the end of training, steps should become gentle.
@@ -769,14 +770,14 @@ depths = {name: 10 ** gradient_by_depth(f, gains[name]) for name, f in activatio
 figure = plotting.curves(depths, xlabel="layer (20 is next to the loss)", ylabel="mean size of the gradient", title="What is left of the gradient on its way back")
 figure.axes[0].set_yscale("log")
 figure.axes[0].legend(frameon=False, fontsize=8)
-plotting.show(figure, alt="Gradient size by layer on a log scale. ReLU and its relatives are flat or nearly so; tanh falls to about a third over twenty layers; sigmoid falls in a straight line by about twelve powers of ten.")
+plotting.show(figure, alt="Gradient size by layer on a log scale. ReLU and leaky ReLU are flat, one line over the other; GELU grows to about twice, SiLU to about five times over twenty layers; tanh falls to about a third over twenty layers; sigmoid falls in a straight line by about twelve powers of ten.")
 shrink = {name: (line[0] / line[-1]).item() for name, line in depths.items()}
 print("layer 1 compared with layer 20: ", ", ".join(f"{name} {ratio:.0e}" for name, ratio in shrink.items()))
 assert shrink["sigmoid"] < 1e-8 and shrink["ReLU"] > 0.05
 
 # %% [markdown]
-# The sigmoid's slope is ¼ at best; on the way from layer 20 to layer 1 that alone is a factor of 4¹⁹ ≈ 3 · 10¹¹. The first layer gets nothing: it stays random for ever. These are **vanishing gradients**. (Weights large enough to make up for it would drive the sigmoid into its flat ends.) tanh has slope 1 only at 0 and loses slowly; ReLU's 1 loses nothing, as half of the units are on and the weights make up for the other half. This, not biology, is why ReLU took over; and
-# why a sigmoid belongs at the end of a network (or inside a gate), not between layers.
+# The sigmoid's slope is ¼ at best; on the way from layer 20 to layer 1 that alone is a factor of 4¹⁹ ≈ 3 · 10¹¹. The first layer gets nothing: it stays random for ever. These are **vanishing gradients**. (Weights large enough to make up for it would drive the sigmoid into its flat ends.) tanh has slope 1 only at 0 and loses slowly; ReLU's 1 loses nothing, as half of the units are on and the weights make up for the other half (its line lies under leaky ReLU's). With GELU and SiLU, whose slope passes 1, the gradient even grows a little.
+# This, not biology, is why ReLU took over in deep networks (over five layers, as in section 9, tanh has hardly anything to lose); and why a sigmoid belongs at the end of a network (or inside a gate), not between layers.
 #
 # ### Dying
 #
@@ -795,7 +796,7 @@ assert shrink["sigmoid"] < 1e-8 and shrink["ReLU"] > 0.05
 
 # %% exercise="05.9"
 def dead_units(model: nn.Sequential, x: torch.Tensor) -> list[int]:
-    """Units that are 0 for every sample, after each ReLU.
+    """Units that are 0 for every sample, after each ReLU. The model's mode (train or eval) stays as it is; no gradient is needed.
 
     Args:
         model: layers to be applied in order; after a ReLU the shape is (N, units).
@@ -887,7 +888,7 @@ assert history[-1] > 0.85, "an MLP should be past 85 % here: does your cross_ent
 # ### Every choice, side by side
 #
 # Seven losses on this network, with plain SGD and with Adam, an optimizer that scales the gradients to a size of its own (lab 06); and seven activations in a network with five hidden layers. Each line is the mean of three runs, with a band of one standard deviation.
-# MSE, MAE and Huber compare the ten outputs with the one-hot row; BCE treats them as ten yes-or-no questions. The learning rate is the same within a panel. (*About 15 s.*)
+# MSE, MAE and Huber compare the ten outputs with the one-hot row; BCE treats them as ten yes-or-no questions. The learning rate is the same within a panel; below, four of the losses with Adam get one three times as large. (*About 20 s.*)
 
 
 # %% tags=["demo"]
@@ -911,8 +912,8 @@ def sgd(model):
     return torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
 
 
-def adam(model):
-    return torch.optim.Adam(model.parameters(), lr=1e-3)
+def adam(model, lr=1e-3):
+    return torch.optim.Adam(model.parameters(), lr=lr)
 
 
 def compared(loss_fn, make_optimizer, widths=(128,), activation=nn.ReLU):
@@ -929,6 +930,10 @@ layers = {"none": nn.Identity, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "ReLU": n
 by_sgd = {name: compared(loss_fn, sgd) for name, loss_fn in choices.items()}
 by_adam = {name: compared(loss_fn, adam) for name, loss_fn in choices.items()}
 by_activation = {name: compared(cross_entropy, adam, (100,) * 5, layer) for name, layer in layers.items()}
+print("Adam, learning rate    0.001   0.003   (validation accuracy in %)")
+for name in ("cross-entropy", "BCE with logits", "MSE", "Huber, delta 0.5"):
+    faster = compared(choices[name], lambda model: adam(model, lr=3e-3))
+    print(f"{name:20} {by_adam[name][:, -1].mean():7.1f} {faster[:, -1].mean():7.1f}")
 
 # %% tags=["demo"]
 figure, axes = plotting.subplots(1, 3, size=(13, 5))
@@ -936,22 +941,23 @@ panels = (("Seven losses, SGD", by_sgd), ("Seven losses, Adam", by_adam), ("Seve
 for ax, (title, series) in zip(axes, panels):
     plotting.curves(series, ylabel="validation accuracy (%)", title=title, ax=ax)
     handles, names = ax.get_legend_handles_labels()
-    final = [f"{name}: {series[name][:, -1].mean():.1f}" for name in names]
+    final = [f"{name}: {last:.1f}" + (" (off the panel)" if last < 70 else "") for name in names for last in [series[name][:, -1].mean()]]
     ax.legend(handles, final, frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.14), title="after the last epoch")
-for ax in axes[:2]:
-    ax.set_ylim(70, 98)  # the MAE runs far below
+    ax.set_ylim(70, 98)
 plotting.show(figure, alt="Validation accuracy by epoch in three panels. " + " ".join(
     f"{title}: " + ", ".join(f"{name} {runs[:, -1].mean():.1f} %" for name, runs in series.items()) + "." for title, series in panels))
 
 # %% [markdown]
-# Explain in a few lines: why does the MAE fail, whatever the optimizer? (Each output is a median: of what?) What does the softmax before cross-entropy cost, and why does Adam make some of it good? Why does the sigmoid fail here, and what does "none" tell you?
+# On the 5,000 digits, with Adam at 0.001, the squared error is ahead of cross-entropy; at 0.003 it is behind. Sections 4 to 7 are not refuted: the losses differ in the *size* of their gradients (BCE and MSE average over N · 10 numbers, cross-entropy over N), and so in the learning rate that suits them. "Best at one learning rate" is no ranking; MSE on logits (not on σ) is not even a bad loss here. What cross-entropy has over it is that its outputs mean something: probabilities.
+#
+# Explain in a few lines: why does the MAE fail, whatever the optimizer? (Each output is a median: of what?) What does the softmax before cross-entropy cost in the first epochs, with SGD and with Adam, and what is left of it after the last? Why does the sigmoid fail here, and what does "none" tell you?
 
 # %% [markdown]
 # <!-- ### BEGIN SOLUTION -->
 # **MAE.** For each class, nine targets in ten are 0, so the median is 0: an output of 0 everywhere is a good answer for the absolute error. Its gradient knows only signs, and nine 0s outvote one 1.
 #
-# **The second softmax** makes small gradients, smallest where the network is sure and wrong. With SGD that costs epochs: after the first it is at about half, where plain cross-entropy is near 88 %; after the last it is about three points behind. Adam divides each gradient by its usual size, so a loss that is
-# small everywhere is made good; what remains, about two points, is the wrong shape. MSE and Huber, slow with SGD, even pass cross-entropy with Adam here: that one loss wins with one optimizer and one learning rate says little about another.
+# **The second softmax** makes small gradients, smallest where the network is sure and wrong. With SGD that costs epochs: after the second it is at about 78 %, where plain cross-entropy is near 90 %. Adam divides each gradient by its usual size, and has nearly caught up by then. After the last epoch three points are missing with SGD and two with Adam: those are owed to the wrong
+# shape of the gradient, which no scale mends.
 #
 # **Sigmoid.** Five layers, each with a slope of ¼ at best, divide the gradient by a thousand or more; the first layers hardly learn. **None** is one linear layer, however deep: about 90 %, its ceiling. What the others have above it, they owe to being bent.
 # <!-- ### END SOLUTION -->
@@ -986,12 +992,12 @@ except NotAttempted:
     print("The picture appears when you have solved exercise 05.9.")
 
 # %% [markdown]
-# At 0.001 few units are dead; at 0.03 nearly the whole first layer, and the network still limps along on the rest; at 0.1 hardly a unit of it is left, and the network guesses. The leaky network is hurt by such steps as well, but it can recover: no unit of it is ever without a gradient. So when a ReLU network stalls, count; the cure is most often a smaller learning rate, then a better start (lab 04), then a leaky activation.
+# At 0.001 two units of the first layer are dead and 15 of the second, of 128 each; at 0.03 nearly the whole first layer, and the network still limps along on the rest; at 0.1 hardly a unit of it is left, and the network guesses. The leaky network is hurt by such steps as well, but it can recover: no unit of it is ever without a gradient. So when a ReLU network stalls, count; the cure is most often a smaller learning rate, then a better start (lab 04), then a leaky activation.
 #
 # ### 95 %
 #
 # Four candidates, compared on the validation images only. *Dropout* switches off units at random (lab 06). A *shift* moves a whole batch by up to a pixel, a *warp* tilts, stretches and moves each digit a little, so that the network never sees the same image twice (lab 03: augmentation).
-# The learning rate falls along a cosine to 0. (*About 20 s.*)
+# The learning rate falls along a cosine to 0. (*About 15 s.*)
 
 
 # %% tags=["demo"]
@@ -1017,14 +1023,14 @@ def candidate(seed, widths, augment, dropout, smoothing, x=x_train, y=train_labe
 
 recipes = {
     "plain": {"widths": (256,), "augment": None, "dropout": 0.0, "smoothing": 0.0},
-    "dropout, smoothing": {"widths": (256,), "augment": None, "dropout": 0.3, "smoothing": 0.1},
+    "dropout, smoothing": {"widths": (256,), "augment": None, "dropout": 0.2, "smoothing": 0.1},
     "… and shifts": {"widths": (256,), "augment": shifted, "dropout": 0.2, "smoothing": 0.1},
-    "… and warps": {"widths": (512, 256), "augment": warped, "dropout": 0.2, "smoothing": 0.1},
+    "warps for shifts, wider": {"widths": (512, 256), "augment": warped, "dropout": 0.2, "smoothing": 0.1},
 }
 scores = {}
 for name, recipe in recipes.items():
     scores[name] = [100 * accuracy_on(candidate(seed, **recipe), x_val, val_labels) for seed in range(2)]
-    print(f"{name:20} validation accuracy {sum(scores[name]) / 2:.2f} %   ({', '.join(f'{value:.1f}' for value in scores[name])})")
+    print(f"{name:23} validation accuracy {sum(scores[name]) / 2:.2f} %   ({', '.join(f'{value:.1f}' for value in scores[name])})")
 chosen = max(scores, key=lambda name: sum(scores[name]))
 print("chosen:", chosen)
 
@@ -1038,6 +1044,8 @@ print(f"test accuracy on {len(digits.test_images):,} digits never used: {test_ac
 assert test_accuracy >= 0.95, "below the floor of 95 %: does your cross_entropy (05.6) pass its check?"
 
 # %% [markdown]
+# Validation promised about two points more (on the 5,000 digits). Luck is a part: 800 images tell such an accuracy to about ±0.5 points, 1,000 to ±0.6, and the best of four was chosen. The rest: these test digits are harder, the plain network would lose two points on them as well. The number to report is the test's.
+#
 # Which does it get wrong, and how sure was it?
 
 # %% tags=["demo"]

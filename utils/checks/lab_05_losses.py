@@ -9,7 +9,11 @@ from . import exercise
 
 DETACHED = "The value is right, but it has no way back to the input: autograd needs tensors all along, so no `.item()`, `.detach()`, `no_grad` or `torch.tensor(…)` on the way."
 REDUCTION = "`reduction` is not obeyed: \"none\" keeps a loss for each element, \"sum\" adds them up, \"mean\" averages them."
-DTYPE = {"must have same dtype": "Two dtypes meet. Make what you create in the input's dtype.", "expected scalar type": "Two dtypes meet. Make what you create in the input's dtype."}
+ERRORS = {
+    "must have same dtype": "Two dtypes meet. Make what you create in the input's dtype.",
+    "expected scalar type": "Two dtypes meet. Make what you create in the input's dtype.",
+    "leaf Variable that requires grad": "You changed the input itself, in place. Make a new tensor: `torch.where`, or work on `x.clone()`.",
+}
 
 
 def _reduce(loss: torch.Tensor, reduction: str) -> torch.Tensor:
@@ -34,7 +38,7 @@ def _finite(case, value, message: str) -> None:
 class HuberLoss:
     """Huber's loss."""
 
-    errors = DTYPE | {"Boolean value of Tensor": "`if size <= delta:` asks about all elements at once. Choose element by element: `torch.where`."}
+    errors = ERRORS | {"Boolean value of Tensor": "`if size <= delta:` asks about all elements at once. Choose element by element: `torch.where`."}
 
     def inputs(rng):
         def case(shape, dtype=torch.float32, scale=3.0, **others):
@@ -74,6 +78,7 @@ class HuberLoss:
                 "You compare the error itself with delta. An error of −5 is a large one too: compare |error|.": [
                     variant(square, delta * (error - delta / 2), error <= delta), variant(square, line, error <= delta)],
                 "This is smooth L1, Huber's loss divided by delta. (They agree only for delta = 1.)": _reduce(full / delta, reduction),
+                "delta/2, not ½, and the slope is delta: outside it is delta · (|error| − delta/2). Yours is right for delta 1 only.": [variant(square, size - 0.5), variant(square, delta * (size - 0.5))],
                 "`delta` is not used: your parts change over at 1.": [F.huber_loss(input, target, reduction=reduction), variant(square, size - 0.5, size <= 1)],
                 "This is the squared error everywhere.": [_reduce(error**2, reduction), _reduce(square, reduction)],
                 "This is the absolute error everywhere.": _reduce(size, reduction),
@@ -88,7 +93,7 @@ class HuberLoss:
 class LogSoftmax:
     """log_softmax without overflow."""
 
-    errors = DTYPE | {
+    errors = ERRORS | {
         "must match the size": "Subtracting a row's own number needs `keepdim=True`, so that (N, 1) meets (N, K).",
         "torch.return_types.max": "`input.max(dim)` gives two things, values and places: take `.values`, or use `amax`.",
     }
@@ -115,6 +120,11 @@ class LogSoftmax:
         shifted = input - input.amax(dim, keepdim=True)
         globally = input - input.max()
         wrong_dims = [F.log_softmax(input, other) for other in range(input.ndim)]
+        with_eps = "A small ε, added or as a lower bound, changes the result. None is needed: subtract the log of the sum; with the largest logit taken off, the sum is at least 1."
+        padded = []
+        for e in (10.0**-k for k in range(3, 17)):
+            padded += [lambda x, e=e: (x.softmax(dim) + e).log(), lambda x, e=e: x.softmax(dim).clamp(min=e).log(),
+                       lambda x, e=e: x - x.amax(dim, keepdim=True) - ((x - x.amax(dim, keepdim=True)).exp().sum(dim, keepdim=True) + e).log()]
         case.close(
             y,
             want,
@@ -127,21 +137,29 @@ class LogSoftmax:
                 "Sum along `dim`: you used another one, or all of them.": [*wrong_dims, F.log_softmax(input.flatten(), 0).reshape(input.shape)],
                 "The maximum was taken off in the sum only: take it off both, or add it back to the logarithm.": input - shifted.exp().sum(dim, keepdim=True).log(),
                 "The logarithm of the sum has not been subtracted.": shifted,
+                with_eps: [wrong(input) for wrong in padded],
+                "You cut large logits off: nothing overflows, but 1000 and 999 become the same. Subtract the largest instead.": [
+                    F.log_softmax(input.clamp(-limit, limit), dim) for limit in (10, 20, 30, 50, 60, 70, 80, 85, 87, 88, 100, 500)],
                 "This is the log of the sum of exponentials. It is still to be subtracted from the logits.": [torch.logsumexp(input, dim), torch.logsumexp(input, dim, keepdim=True)],
             },
         )
         case.that(grad is not None, DETACHED)
         ramp = torch.arange(1, input.numel() + 1, dtype=input.dtype).reshape(input.shape) / input.numel()
-        case.close(grad, _slope(lambda x: F.log_softmax(x, dim) * ramp, input), what="the gradient of log_softmax(…)")
+        case.close(grad, _slope(lambda x: F.log_softmax(x, dim) * ramp, input), what="the gradient of log_softmax(…)", mistakes={
+            with_eps: [_slope(lambda x, wrong=wrong: wrong(x) * ramp, input) for wrong in padded],
+        })
 
 
 @exercise("05.3", points=3, needs=["bce_with_logits"])
 class BceWithLogits:
     """Binary cross-entropy from logits."""
 
-    errors = DTYPE | {
+    errors = ERRORS | {
         "all elements of input should be between 0 and 1": "`F.binary_cross_entropy` wants probabilities; `input` holds logits.",
         "NoneType": "`pos_weight` may be None: then a positive counts once.",
+        "Boolean value of Tensor": "A tensor of several numbers is neither true nor false. Of `pos_weight` ask whether it `is None`; the formula itself needs no `if`.",
+        "cannot be converted to Scalar": "`pos_weight` may hold a number for each column. Use it as the tensor that it is; it broadcasts.",
+        "can be converted to Python scalars": "`pos_weight` may hold a number for each column. Use it as the tensor that it is; it broadcasts.",
     }
 
     def inputs(rng):
@@ -180,9 +198,13 @@ class BceWithLogits:
         def padded(eps):
             return _reduce(-(w * target * (p + eps).log() + (1 - target) * (1 - p + eps).log()), reduction)
 
-        saturated = "From ±17 on σ(z) is exactly 0 or 1 in float32, so its logarithm is −inf. Do not go by way of σ(z): ln σ(z) = −ln(1 + e^(−z)), which `F.logsigmoid` or `torch.logaddexp` compute safely."
-        small = input.abs().max() < 20
-        _finite(case, loss, "There is a nan: you took the logarithm of a logit, which may be negative. σ(z) makes it a probability." if small else saturated)
+        not_finite = "There is a nan: you took the logarithm of a logit, which may be negative. σ(z) makes it a probability."
+        if input.abs().max() > 100:
+            not_finite = "In float32 σ(z) is exactly 1 from about z = 17 on, and 0 below about −89: 1 − σ(z) or σ(z) is 0, and its logarithm −inf. Do not go by way of σ(z): ln σ(z) = −ln(1 + e^(−z)), which `F.logsigmoid` or `torch.logaddexp` compute safely."
+            at_30 = input == 30  # σ(30) is 1 already; e^30 is still far from overflowing
+            if isinstance(loss, torch.Tensor) and loss.shape == input.shape and loss[at_30].isfinite().all():
+                not_finite = "In float32 e^z is inf from z = 89 on, and ln(1 + inf) is inf. `torch.logaddexp(torch.zeros_like(z), z)` computes ln(1 + e^z) without making e^z."
+        _finite(case, loss, not_finite)
         cuts = [made for k in range(3, 13) for make in (cut, padded) if (made := make(10.0**-k)).isfinite().all()]
         case.close(
             loss,
@@ -200,6 +222,8 @@ class BceWithLogits:
                 "Positives and negatives are swapped: y goes with ln σ(z).": _reduce(-(w * (1 - target) * positive + target * negative), reduction),
                 "This is the squared error of σ(z).": _reduce((p - target) ** 2, reduction),
                 "A target between 0 and 1 is a bit of both: `pos_weight` multiplies the term y · ln σ(z) alone, not the sample.": _reduce((1 + (w - 1) * target) * plain, reduction),
+                "A target may lie between 0 and 1; you took it for 0 or 1. The formula uses both terms for every element.": [
+                    _reduce(torch.where(yes, -w * positive, -negative), reduction) for yes in (target == 1, target > 0.5, target > 0)],
                 "`F.binary_cross_entropy` cuts the logarithm off at −100, so a loss of 1000 shows as 100, and its gradient is 0. Work from the logits.": F.binary_cross_entropy(p, target, reduction=reduction),
                 "A probability that is cut off at a small ε stays finite, but the loss stops growing, and there the gradient is 0. Work from the logits.": cuts,
             },
@@ -208,7 +232,7 @@ class BceWithLogits:
         want = _slope(lambda x: F.binary_cross_entropy_with_logits(x, target, pos_weight=pos_weight, reduction=reduction), input)
         _finite(case, grad, "The value is right, its gradient is nan: an inf was made on the way and then thrown away, and backward meets it again. `torch.where` does not help; avoid the inf.")
         case.close(grad, want, what="the gradient of bce_with_logits(…)", mistakes={
-            "At z = 0 the gradient should be σ(0) − y = ½ − y. max(z, 0) and |z| have a corner there, and autograd takes one side of each: the value is right, the slope is not. `torch.logaddexp`, `F.softplus` and `F.logsigmoid` have none.": [
+            "At z = 0 the gradient should be σ(0) − y = ½ − y. The value is right, the slope is not: autograd gives `relu`, `clamp` and `abs` the slope 0 at their corner, and the first two need ½ here. `torch.logaddexp`, `F.softplus` and `F.logsigmoid` have no corner.": [
                 1 - target, -target, 1 - 2 * target, torch.zeros_like(target)],
         })
 
@@ -217,7 +241,7 @@ class BceWithLogits:
 class MeanCrossEntropy:
     """Cross-entropy, written out."""
 
-    errors = DTYPE | {"same number of dimensions": "`gather` wants the labels as a column, (N, 1): `target[:, None]`."}
+    errors = ERRORS | {"same number of dimensions": "`gather` wants the labels as a column, (N, 1): `target[:, None]`."}
 
     def inputs(rng):
         yield {"logits": 2 * rng.randn(6, 4), "target": torch.tensor([0, 3, 1, 1, 2, 0])}
@@ -261,10 +285,15 @@ class MeanCrossEntropy:
 class CrossEntropyGrad:
     """The gradient on the logits."""
 
-    errors = DTYPE
+    errors = ERRORS | {
+        # The first case: 5 samples, 4 classes, of which the last does not occur.
+        "(3) must match the size": "`F.one_hot(target)` makes columns up to the largest label only; the batch may lack the last class. Say how many: `F.one_hot(target, K)`.",
+        "must match the size of tensor b (3)": "`F.one_hot(target)` makes columns up to the largest label only; the batch may lack the last class. Say how many: `F.one_hot(target, K)`.",
+        "must match the size": "p is (N, K), `target` (N,): class numbers. Make them one-hot rows before you subtract.",
+    }
 
     def inputs(rng):
-        yield {"logits": 2 * rng.randn(5, 4), "target": torch.tensor([0, 3, 1, 1, 2]), "temperature": 1.0, "_case": "temperature 1"}
+        yield {"logits": 2 * rng.randn(5, 4), "target": torch.tensor([0, 2, 1, 1, 2]), "temperature": 1.0, "_case": "temperature 1"}
         yield {"logits": rng.randn(3, 6, dtype=torch.float64).t(), "target": rng.randint(0, 3, (6,)), "temperature": 2.5, "_case": "float64, temperature 2.5, non-contiguous"}
         yield {"logits": torch.tensor([[1000.0, 0.0, -1000.0], [-1000.0, 0.0, 1000.0]]), "target": torch.tensor([0, 0]), "temperature": 0.5, "_case": "logits of ±1000, temperature ½"}
 
@@ -287,6 +316,10 @@ class CrossEntropyGrad:
                 "The temperature divides the logits, so by the chain rule it divides the gradient as well.": temperature * want,
                 "The temperature is not used in the softmax: p = softmax(logits / temperature).": [(logits.softmax(1) - y) / n, (logits.softmax(1) - y) / n / temperature],
                 "You multiplied by the temperature; the logits are divided by it.": [((logits * temperature).softmax(1) - y) / n / temperature, ((logits * temperature).softmax(1) - y) / n, ((logits * temperature).softmax(1) - y) / n * temperature],
+                "You divided by all N · K entries; the mean is over the N samples.": [want / logits.shape[1], temperature * want / logits.shape[1]],
+                "The chain rule *divides* by the temperature once more; you multiplied.": temperature**2 * want,
+                "You subtracted the class *number* from every probability. The target is a one-hot row: 1 at the true class, else 0.": [
+                    (scaled.softmax(1) - target[:, None]) / n / temperature, (scaled.softmax(1) - target[:, None]) / n],
                 "The softmax goes over the classes, dim 1; you took dim 0.": [(scaled.softmax(0) - y) / n / temperature, (scaled.softmax(0) - y) / n],
                 "You subtracted the target from the log-probabilities; it goes off the probabilities.": [(scaled.log_softmax(1) - y) / n / temperature, (scaled.log_softmax(1) - y) / n],
                 "You subtracted the target from the logits; they must become probabilities first.": [(scaled - y) / n / temperature, (scaled - y) / n],
@@ -294,12 +327,19 @@ class CrossEntropyGrad:
         )
 
 
-def _cross_entropy(x, y, weight, ignore, reduction, smoothing, slip=""):
-    """Cross-entropy with all options, by its formula; `slip` names a misconception."""
-    log_p, classes = F.log_softmax(x, 1), x.shape[1]
+def _cross_entropy(x, y, weight, ignore, reduction, smoothing, slip="", fill=0):
+    """Cross-entropy with all options, by its formula; `slip` names a misconception, `fill` is the class put in for ignored labels."""
+    classes = x.shape[1]
     w = torch.ones(classes, dtype=x.dtype) if weight is None or slip == "no weight" else weight
+    log_p = F.log_softmax(x * w if slip == "on logits" else x, 1)
+    if slip == "on logits":
+        w = torch.ones_like(w)
+    elif slip == "to K":
+        w = w * classes / w.sum()
+    elif slip == "to 1":
+        w = w / w.sum()
     used = torch.ones_like(y, dtype=torch.bool) if slip == "ignored counts" else y != ignore
-    label = y % classes if slip == "ignored counts" else torch.where(used, y, 0)
+    label = y % classes if slip == "ignored counts" else torch.where(used, y, fill)
     eps = 0.0 if slip == "no smoothing" else smoothing
     hard = -log_p.gather(1, label[:, None])[:, 0]
     soft = -log_p.mean(1)
@@ -316,18 +356,23 @@ def _cross_entropy(x, y, weight, ignore, reduction, smoothing, slip=""):
         loss = w[label] * hard - eps * (w * log_p).mean(1)
     else:
         loss = (1 - eps) * w[label] * hard - eps * (w * log_p).mean(1)
-    loss = torch.where(used, loss, 0)
+    if slip != "not zeroed":
+        loss = torch.where(used, loss, 0)
     if reduction != "mean":
         return _reduce(loss, reduction)
-    below = {"over N": used.sum(), "over all": len(y), "over used of weight": w[label].sum(), "over classes": w.sum()}
-    return loss.sum() / below.get(slip, (w[label] * used).sum())
+    weights = (w[label] * used).sum()
+    below = {"over N": used.sum(), "over all": len(y), "over used of weight": w[label].sum(), "over classes": w.sum(),
+             "over smoothed": (1 - eps) * weights + eps * w.mean() * used.sum(), "at least 1": weights.clamp(min=1)}
+    return loss.sum() / below.get(slip, weights)
 
 
 @exercise("05.6", points=5, needs=["cross_entropy"], reference="torch.nn.functional:cross_entropy")
 class CrossEntropy:
     """Cross-entropy with all its options."""
 
-    errors = DTYPE | {
+    errors = ERRORS | {
+        "255 is out of bounds": "`ignore_index` may be positive, here 255: looking for negative labels does not find it. Compare with it: `target != ignore_index`.",
+        "smaller than num_classes": "`ignore_index` may be positive, here 255: looking for negative labels does not find it. Compare with it: `target != ignore_index`.",
         "is out of bounds": "A label of `ignore_index`, such as −100, was used as a column's number. Replace these labels by any valid class first, and set their loss to 0.",
         "non-negative": "A label of `ignore_index`, such as −100, is no class: `one_hot` cannot take it. Replace these labels by any valid class first, and set their loss to 0.",
         "NoneType": "`weight` may be None: then every class counts once.",
@@ -335,22 +380,24 @@ class CrossEntropy:
     }
 
     def inputs(rng):
-        def case(n, k, label, dtype=torch.float32, weight=False, ignored=0, ignore=-100, reduction="mean", smoothing=0.0):
+        def case(n, k, label, dtype=torch.float32, weight=0, ignored=0, ignore=-100, reduction="mean", smoothing=0.0):
             target = rng.randint(0, k, (n,))
             target[:2] = torch.tensor([0, k - 1])
             target[n - ignored:] = ignore
-            weights = 0.2 + 3 * rng.rand(k, dtype=dtype) if weight else None
+            weights = weight * (0.2 + 3 * rng.rand(k, dtype=dtype)) if weight else None
             return {"input": 2 * rng.randn(k, n, dtype=dtype).t(), "target": target, "weight": weights, "ignore_index": ignore,
                     "reduction": reduction, "label_smoothing": smoothing, "_case": label}
 
-        yield case(6, 4, "with weight, reduction mean", weight=True)
+        yield case(6, 4, "with weight, reduction none", weight=1, reduction="none")
+        yield case(6, 4, "with weight, reduction mean", weight=1)
+        yield case(6, 4, "with weights far below 1, reduction mean", weight=0.01)
         yield case(7, 3, "two labels of −100, reduction none", ignored=2, reduction="none")
         yield case(7, 3, "two labels of −100, reduction mean", ignored=2)
-        yield case(6, 4, "ignore_index −1, with weight", ignored=3, ignore=-1, weight=True)
-        yield case(6, 4, "ignore_index 255, with weight, reduction sum", ignored=2, ignore=255, weight=True, reduction="sum")
+        yield case(6, 4, "ignore_index −1, with weight", ignored=3, ignore=-1, weight=1)
+        yield case(6, 4, "ignore_index 255, with weight, reduction sum", ignored=2, ignore=255, weight=1, reduction="sum")
         yield case(5, 4, "label_smoothing 0.1", smoothing=0.1)
-        yield case(5, 4, "label_smoothing 0.2 with weight, reduction none", smoothing=0.2, weight=True, reduction="none")
-        yield case(8, 5, "all options at once, float64", dtype=torch.float64, weight=True, ignored=2, smoothing=0.3)
+        yield case(5, 4, "label_smoothing 0.2 with weight, reduction none", smoothing=0.2, weight=1, reduction="none")
+        yield case(8, 5, "all options at once, float64", dtype=torch.float64, weight=1, ignored=2, smoothing=0.3)
         yield {"input": torch.tensor([[1000.0, 0.0, -1000.0], [-1000.0, 0.0, 1000.0], [0.0, 0.0, 0.0]]), "target": torch.tensor([0, 0, -100]), "weight": None,
                "ignore_index": -100, "reduction": "mean", "label_smoothing": 0.1, "_case": "logits of ±1000"}
 
@@ -364,18 +411,23 @@ class CrossEntropy:
         options = {"weight": weight, "ignore_index": ignore_index, "label_smoothing": label_smoothing}
         want = F.cross_entropy(input, target, reduction=reduction, **options)
 
-        def slip(name):
-            return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing, name)
+        def slip(name, fill=0):
+            return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing, name, fill)
 
         used = target != ignore_index
         _finite(case, loss, "There is an inf or a nan: a probability was rounded to 0 before its logarithm was taken, or exp overflowed. Use `log_softmax`.")
         mistakes = {
+            "The sum of the weights may be below 1; then `clamp(min=1)` changes the mean.": slip("at least 1"),
             REDUCTION: [F.cross_entropy(input, target, reduction=other, **options) for other in ("none", "sum", "mean") if other != reduction],
             "`weight` is not used.": slip("no weight"),
             "With `weight`, the mean is the sum of the weighted losses divided by the sum of *the weights of the samples' classes*, not by their number.": slip("over N"),
             "You divided by the sum of all classes' weights. Each *sample* counts: divide by the sum of `weight[target]`.": slip("over classes"),
             "A sample of `ignore_index` gives no loss; yours counts as a class: −1 as an index means *the last one*.": slip("ignored counts"),
             "The ignored samples are still counted in the mean: divide by what the others weigh.": [slip("over all"), slip("over used of weight")],
+            "The loss of an ignored sample is 0: with a valid class put in for its label, its loss must be thrown away afterwards.": [slip("not zeroed", c) for c in range(input.shape[1])],
+            "The weights are used as they are; yours were normalized first.": [slip("to K"), slip("to 1")],
+            "`weight` multiplies the loss, not the logits.": [slip("on logits"), F.cross_entropy(input * (1 if weight is None else weight), target, reduction=reduction, **options)],
+            "With smoothing, the mean divides by the same number as without: the sum of `weight[target]`, not of the smoothed targets' weights.": slip("over smoothed"),
             "`label_smoothing` is not used.": slip("no smoothing"),
             "Label smoothing spreads ε over all K classes, the true one included: ε/K each. You spread it over the K − 1 others.": slip("K - 1"),
             "Each class gets ε/K; the division by the number of classes is missing.": slip("no K"),
@@ -412,39 +464,47 @@ class WhichLoss:
             "breed": ("cross_entropy", "exactly one of the 37 is true: the classes compete. And the last layer's outputs are logits."),
             "foreign": ("bce", "the numbers are probabilities already; a loss *with logits* would apply a sigmoid to them again."),
         }
+        notes = []
         for name, (want, reason) in right.items():
             got = answers[name]
-            case.that(got in losses, f"{name}: answer with one of {', '.join(map(repr, losses))}.")
-            case.that(got == want, f"{name}: not {got!r}: {reason}")
+            if got not in losses:
+                notes.append(f"{name}: answer with one of {', '.join(map(repr, losses))}.")
+            elif got != want:
+                notes.append(f"{name}: not {got!r}: {reason}")
+        case.that(not notes, "\n".join(notes))
 
 
 @exercise("05.8", points=3, needs=["leaky_relu", "silu", "gelu"])
 class Activations:
     """Leaky ReLU, SiLU and GELU."""
 
-    errors = DTYPE | {
+    errors = ERRORS | {
         "Boolean value of Tensor": "`if x > 0:` asks about all elements at once. Choose element by element: `torch.where`.",
         "only one element tensors": "The functions of `math` take one number; use torch's: `torch.erf`, `torch.exp`.",
         "can be converted to Python scalars": "The functions of `math` take one number; use torch's: `torch.erf`, `torch.exp`.",
     }
 
     def inputs(rng):
-        yield {"x": torch.tensor([-3.0, -1.0, -0.2, 0.3, 1.0, 2.5]), "negative_slope": 0.1, "_case": "six numbers, negative_slope 0.1"}
-        yield {"x": rng.randn(4, 3).t(), "negative_slope": 0.3, "_case": "non-contiguous, negative_slope 0.3"}
-        yield {"x": 2 * rng.randn(2, 3, 2, dtype=torch.float64), "negative_slope": 0.01, "_case": "float64"}
-        yield {"x": torch.tensor([-1000.0, -100.0, 100.0, 1000.0]), "negative_slope": 0.01, "_case": "x of ±1000"}
+        names = ["leaky_relu", "silu", "gelu"]
+        plain = {"x": torch.tensor([-3.0, -1.0, -0.2, 0.3, 1.0, 2.5]), "negative_slope": 0.1}
+        yield plain | {"names": names[:2], "_case": "leaky_relu and silu, negative_slope 0.1"}
+        yield plain | {"names": names[2:], "_case": "gelu"}
+        yield {"x": rng.randn(4, 3).t(), "negative_slope": 0.3, "names": names, "_case": "all three, non-contiguous, negative_slope 0.3"}
+        yield {"x": 2 * rng.randn(2, 3, 2, dtype=torch.float64), "negative_slope": 0.01, "names": names, "_case": "float64"}
+        yield {"x": torch.tensor([-1000.0, -100.0, 100.0, 1000.0]), "negative_slope": 0.01, "names": names, "_case": "x of ±1000"}
 
-    def probe(student, x, negative_slope):
+    def probe(student, x, negative_slope, names):
         calls = {"leaky_relu": lambda x: student.leaky_relu(x, negative_slope), "silu": student.silu, "gelu": student.gelu}
         values, slopes = {}, {}
-        for name, function in calls.items():
+        for name in names:
+            function = calls[name]
             leaf = x.clone().requires_grad_()
             values[name] = y = function(leaf)
             tracked = isinstance(y, torch.Tensor) and y.requires_grad
             slopes[name] = torch.autograd.grad(y.sum(), leaf)[0] if tracked else None
         return {"values": values, "slopes": slopes}
 
-    def judge(case, x, negative_slope, values, slopes):
+    def judge(case, x, negative_slope, names, values, slopes):
         want = {"leaky_relu": lambda x: F.leaky_relu(x, negative_slope), "silu": F.silu, "gelu": F.gelu}
         phi = (1 + torch.erf(x / math.sqrt(2))) / 2
         mistakes = {
@@ -473,7 +533,8 @@ class Activations:
                 "gelu: multiply x by the normal distribution's *cumulative* Φ, not by its density.": x * (-(x**2) / 2).exp() / math.sqrt(2 * math.pi),
             },
         }
-        for name, function in want.items():
+        for name in names:
+            function = want[name]
             case.close(values[name], function(x), what=f"{name}(x)", mistakes=mistakes[name])
             case.that(slopes[name] is not None, f"{name}: " + DETACHED)
             _finite(case, slopes[name], f"{name}: the value is right, its gradient is nan: exp overflowed on the way, and backward meets the inf. Build on `torch.sigmoid`.")
@@ -484,23 +545,37 @@ class Activations:
 class DeadUnits:
     """Count the dead units."""
 
-    errors = DTYPE | {"has no attribute 'out_features'": "A ReLU has no sizes; the number of its units is the width of what comes out of it."}
+    errors = ERRORS | {
+        "has no attribute 'out_features'": "A ReLU has no sizes; the number of its units is the width of what comes out of it.",
+        "shapes cannot be multiplied": "Each layer takes what the layer before it gave, the first one x: `x = layer(x)`.",
+    }
 
     def inputs(rng):
         def case(widths, dead, label, n=16, kind="relu", dtype=torch.float32):
-            """A network with `dead[i]` dead units in hidden layer i; other units are off for some rows only."""
+            """A network with `dead[i]` dead units in hidden layer i; others are off for some rows only, one of them with a negative bias."""
             weights = {}
             for i, (inside, outside) in enumerate(zip(widths, widths[1:])):
                 weights[f"{2 * i}.weight"] = 2 * rng.randn(outside, inside, dtype=dtype)
-                weights[f"{2 * i}.bias"] = 0.5 * rng.randn(outside, dtype=dtype)
+                weights[f"{2 * i}.bias"] = 0.5 * rng.rand(outside, dtype=dtype)
                 if i < len(dead):
-                    off = rng.randperm(outside)[: dead[i]]
-                    weights[f"{2 * i}.bias"][off] = -1e6
+                    units = rng.randperm(outside)
+                    weights[f"{2 * i}.bias"][units[: dead[i] + 1]] *= -1
+                    weights[f"{2 * i}.bias"][units[: dead[i]]] = -1e6
             return {"widths": widths, "weights": weights, "x": rng.randn(n, widths[0], dtype=dtype), "kind": kind, "_case": label}
 
-        yield case([5, 8, 3], [3], "one hidden layer")
+        counts = []
+        while len(set(counts)) < 7:  # no two misconceptions give the same number
+            first = case([5, 8, 3], [3], "one hidden layer")
+            off = first["x"] @ first["weights"]["0.weight"].T + first["weights"]["0.bias"] <= 0
+            counts = [0, 3, 5, int((first["weights"]["0.bias"] < 0).sum()), int(off[0].sum()), int(off.all(1).sum()), int(off.any(0).sum())]
+        yield first
         yield case([4, 10, 7, 6, 3], [4, 1, 5], "three hidden layers, float64", dtype=torch.float64)
         yield case([4, 9, 12, 2], [0, 12], "one layer wholly alive, one wholly dead")
+        near = case([5, 8, 3], [], "one unit dead, two constant, one always below 1e-6")
+        near["weights"]["0.weight"][[0, 3]], near["weights"]["0.bias"][[0, 3]] = 0.0, 0.5
+        near["weights"]["0.weight"][1] *= 1e-8
+        near["weights"]["0.bias"][1], near["weights"]["0.bias"][2] = 0, -1e6
+        yield near
         yield case([4, 9, 9, 5], [2, 4], "an image-like input: Flatten first", kind="flatten")
         yield case([4, 9, 6, 5], [3, 2], "ReLU after the first layer, tanh after the second", kind="tanh")
 
@@ -517,31 +592,47 @@ class DeadUnits:
     def judge(case, widths, weights, x, kind, dead):
         h, outputs, pre, all_layers = x, [], [], []
         last = len(widths) - 2
+        relus = [i for i in range(last) if not (kind == "tanh" and i == 1)]
+        matrices = [weights[f"{2 * i}.weight"].clone().requires_grad_() for i in range(last + 1)]
+        biases = [weights[f"{2 * i}.bias"] for i in range(last + 1)]
         for i in range(last):
-            z = h @ weights[f"{2 * i}.weight"].T + weights[f"{2 * i}.bias"]
-            relu = not (kind == "tanh" and i == 1)
-            h = z.relu() if relu else z.tanh()
+            z = h @ matrices[i].T + biases[i]
+            h = z.relu() if i in relus else z.tanh()
             all_layers += [z, h]
-            if relu:
+            if i in relus:
                 outputs.append(h)
                 pre.append(z)
-        final = h @ weights[f"{2 * last}.weight"].T + weights[f"{2 * last}.bias"]
+        final = h @ matrices[last].T + biases[last]
+        slopes = torch.autograd.grad(final.sum(), matrices)
         want = [int((h == 0).all(0).sum()) for h in outputs]
         case.that(isinstance(dead, list), "Return a list with one number for each ReLU: `return counts`.")
         dead = [item.item() if isinstance(item, torch.Tensor) and item.numel() == 1 else item for item in dead]
+        case.that(dead or not want, "The list is empty: does `return` stand inside the loop? It belongs behind it.")
         case.that(len(dead) != 1 or len(want) == 1 or dead[0] != sum(want), "This is the sum over all layers; asked is a number for each ReLU.")
         case.equal(
             dead,
             want,
             what="dead_units(model, x)",
             mistakes={
+                "A unit without a gradient may itself be alive, when all that follows it is off. Look at what comes out of it.": [
+                    [int((slopes[i] == 0).all(1).sum()) for i in relus], [int((s == 0).all(1).sum()) for s in slopes[:-1]]],
                 "You counted every zero: (row, unit) pairs. A unit is dead when it is 0 for *all* rows: `.all(dim=0)` first, then count.": [int((h == 0).sum()) for h in outputs],
                 "You counted units that are 0 for at least one row; dead means 0 for *all* of them.": [int((h == 0).any(0).sum()) for h in outputs],
                 "You went along the wrong dimension: that counts rows for which every unit is off. Rows are dim 0: `.all(dim=0)`.": [int((h == 0).all(1).sum()) for h in outputs],
                 "You counted the units that are alive.": [h.shape[1] - n for h, n in zip(outputs, want)],
+                "`return` stands inside the loop: that is the first ReLU's count alone.": [want[:1]],
+                "A negative bias does not make a unit dead; what comes out of it for these samples does.": [[int((biases[i] < 0).sum()) for i in relus], [int((b < 0).sum()) for b in biases[:-1]]],
+                "A tiny output is alive: it has its full slope. Dead is exactly 0, for all rows.": [
+                    [int(((h < 1e-4).all(0)).sum()) for h in outputs], [int((h.mean(0) < 1e-4).sum()) for h in outputs]],
+                "A unit that gives the same number for all rows is not dead, unless that number is 0.": [[int((h.amax(0) == h.amin(0)).sum()) for h in outputs]],
+                "Every count is the first layer's. Each layer takes what the layer before it gave: `x = layer(x)`.": [want[:1] * len(want)],
+                "No unit was counted: look at what comes *out of* each ReLU, when it has got what the layer before it gave.": [[0] * len(want)],
+                "You looked at the first row only; a unit is dead when it is 0 for all rows.": [[int((h[0] == 0).sum()) for h in outputs]],
+                "Its type tells which layer is a ReLU, not its place; here a Flatten comes first: `isinstance(layer, nn.ReLU)`.": [
+                    [int((z == 0).all(0).sum()) for z in many] for many in ((*pre, final), pre) if kind == "flatten"],
                 "Count after each ReLU only: the linear layers (the last one too) have no dead units.": [
                     [int((z == 0).all(0).sum()) for z in (*all_layers, final)], [int((z <= 0).all(0).sum()) for z in (*all_layers, final)],
-                    [int((z <= 0).all(0).sum()) for z in (*all_layers[::2], final)], [*want, 0]],
+                    *([int(off(z).all(0).sum()) for z in (*all_layers[::2], final)] for off in (lambda z: z <= 0, lambda z: z == 0)), [*want, 0]],
                 "This is the share; asked is the number of units.": [n / h.shape[1] for h, n in zip(outputs, want)],
                 "You summed over the rows and looked for negative sums: a unit with one positive row is alive.": [int((z.sum(0) <= 0).sum()) for z in pre],
             },
