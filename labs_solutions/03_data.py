@@ -12,7 +12,7 @@
 # **You will be able to** write a data pipeline from nothing (dataset, sampler, collate, loader) and say what each part of PyTorch's does; clean a folder of files; compute statistics and make splits
 # without cheating yourself; look at what your network will really see; augment images; measure whether the loader or the model sets the pace.
 #
-# **Time** 160 min · **Know first** lab 01; from lab 02, what a gradient step is
+# **Time** 190 min · **Know first** lab 01; from lab 02, what a gradient step is
 #
 # How to work: run the cells from top to bottom. In an exercise, replace the line that raises `NotAttempted` (or the `...`) by your code, run the cell, then run its check.
 
@@ -67,7 +67,7 @@ plotting.show(figure, alt="Sixteen handwritten digits, each with its label.")
 
 # %% [markdown]
 # A training step needs the gradient of the loss. Over which images? The honest answer is *all of them*: the loss is a mean over the training set. But one could also take a few at random, and get an
-# estimate. How bad is it? Below, a small network's gradient over all 4,000 images is compared with its gradient over random batches, 60 of each size; beside it, how long 1,000 images take.
+# estimate. How bad is it? Below, a small network's gradient over all 4,000 images is compared with its gradient over random batches, 60 of each size; beside it, how long 1,000 images take. (How the network and its loss are made is the matter of labs 04 and 05.)
 
 
 # %% tags=["demo"]
@@ -107,7 +107,7 @@ plotting.show(figure, alt="Left: the error of a batch's gradient falls with one 
 
 # %% [markdown]
 # Two facts meet here. **The noise falls like 1/√B**: four times the images, half the error. **The time per image falls, then stays flat**: each step has a fixed cost in Python, and beyond some hundred images
-# there is nothing left to save. So 4,096 images cost about sixty times what 64 cost, and have an eighth of the error. Sixty noisy steps go further than one nearly exact step. One pass through the same images:
+# there is nothing left to save. So 4,000 images cost about thirty times what 64 cost, and have an eighth of the error. Thirty noisy steps go further than one nearly exact step. One pass through the same images:
 
 # %% tags=["demo"]
 test_x, test_y = digits.test_images.float() / 255, digits.test_labels
@@ -262,7 +262,7 @@ plotting.show(figure, alt="What ten batches hold. In the given order: ones only,
 # <details><summary>Hint 1</summary> Draw in <code>__iter__</code>, not in <code>__init__</code>: what is drawn there stays the same for ever.</details>
 # <details><summary>Hint 2</summary> <code>torch.multinomial(weights, k, replacement=True, generator=…)</code> draws k positions, with chances in proportion to <code>weights</code>: one weight a sample. With what weight do 240 ones weigh as much as 20 fours?</details>
 # <details><summary>The second epoch is empty, or the same as the first</summary> An iterator can be used up only once. Return a new one from each <code>__iter__</code>; <code>.tolist()</code>, then <code>iter(…)</code>.</details>
-# <details><summary>The classes are equally frequent, but the labels 3 and 9 fail</summary> Labels need not be 0, 1, 2, …: <code>torch.bincount</code> has zeros for those that do not occur, <code>torch.unique(labels, return_inverse=True, return_counts=True)</code> has not.</details>
+# <details><summary>The positions are all 0, 1, 2, or it fails for the labels 3 and 9</summary> You gave one weight a class; wanted is one a sample. Index the classes' weights by each sample's class; <code>torch.unique(labels, return_inverse=True, return_counts=True)</code> numbers those that occur.</details>
 
 
 # %% exercise="03.2"
@@ -406,14 +406,14 @@ check("03.3")
 #
 # Now join them. For each batch: take the next `batch_size` positions from the sampler, ask the dataset for these samples, collate, hand over. The last batch may be shorter, or is dropped.
 #
-# Why drop it? A batch of one is noisy, batch norm cannot train on it, and some code wants equal sizes. In training, little is lost: the next epoch's order leaves out others. In testing, never drop: you
+# Why drop it? A batch of one is noisy, and some code wants equal sizes. In training, little is lost: the next epoch's order leaves out others. In testing, never drop: you
 # would report on other data than you claim.
 
 # %% [markdown]
 # ### Exercise 03.4 · The loader
 # ●●● · 20 min · 4 points
 #
-# Write `Loader`, so that `for xb, yb in loader:` is one epoch. It reads a sample only when its batch is asked for. Two loops over one loader at a time must not disturb each other.
+# Write `Loader`, without help of `DataLoader`, so that `for xb, yb in loader:` is one epoch. It reads a sample only when its batch is asked for. Two loops over one loader at a time must not disturb each other.
 #
 # <details><summary>Hint 1</summary> Write <code>__iter__</code> with <code>yield</code>: each call then makes a new, independent iterator, that runs only as far as somebody asks.</details>
 # <details><summary>Hint 2</summary> Collect positions in a list. Full? Yield the collated samples, and start a new list. After the loop: is there a rest, and is it wanted?</details>
@@ -430,7 +430,7 @@ class Loader:
         batch_size: samples in a batch.
         sampler: gives the positions of an epoch, each time it is iterated; None for 0, 1, 2, …
         drop_last: leave out a last batch that is shorter.
-        collate_fn: list of samples -> batch; None for `collate` of exercise 03.3 (or torch's `default_collate`).
+        collate_fn: list of samples -> batch; None for a default: `collate` of exercise 03.3 or torch's `default_collate`, either will do.
     """
 
     def __init__(self, dataset, batch_size: int = 1, sampler=None, drop_last: bool = False, collate_fn=None):
@@ -472,13 +472,13 @@ progress("03")
 #
 # | yours | torch's, in `torch.utils.data` | |
 # | --- | --- | --- |
-# | `ArrayDataset` | `Dataset`; `TensorDataset` where no transform is needed | map-style; an `IterableDataset` has no `[i]`, for streams |
+# | `ArrayDataset` | `Dataset`; `TensorDataset` where no transform is needed | an `IterableDataset`, for streams, has no `[i]` |
 # | `InOrder` | `SequentialSampler` | the default |
 # | `ShuffledSampler` | `RandomSampler`, or `shuffle=True` | |
 # | `BalancedSampler` | `WeightedRandomSampler` | you give it the weights |
 # | the list that fills up in `Loader` | `BatchSampler` | |
 # | `collate` | `default_collate` | goes into dicts and tuples, takes numbers, strings, arrays |
-# | `Loader` | `DataLoader` | plus workers and pinned memory, section 10 |
+# | `Loader` | `DataLoader` | plus workers, section 10 |
 #
 # Same seed, same batches? All three kinds of order, in float32 and float64:
 
@@ -681,7 +681,7 @@ except NotAttempted:
 # %% [markdown]
 # ## 7 · Look at what the network will see
 #
-# Networks learn faster from inputs with mean 0 and spread 1. So each channel is **normalized**: (x − mean) / std, with two numbers a channel. Here is a batch before and after:
+# Networks learn faster from inputs with mean 0 and spread 1. So each channel is **normalized**: (x − mean) / std, with two numbers a channel. Here are some 40 of the photographs before and after:
 
 # %% tags=["demo"]
 photos = ImageFolder(insects / "train", transform=v2.Compose([to_square, to_float]))
@@ -695,7 +695,7 @@ figure, (left, right) = plotting.subplots(1, 2, size=(9, 3))
 for c, (name, color) in enumerate((("red", plotting.PALETTE[3]), ("green", plotting.PALETTE[2]), ("blue", plotting.PALETTE[0]))):
     left.hist(pixels[:, c].flatten().numpy(), bins=60, histtype="step", color=color, label=f"{name}: {mean[c]:.2f} ± {std[c]:.2f}", density=True)
     right.hist(normalized[:, c].flatten().numpy(), bins=60, histtype="step", color=color, label=name, density=True)
-left.set(xlabel="pixel value", ylabel="density", title="before")
+left.set(xlabel="pixel value", ylabel="density", title="before (some 40 photographs)")
 right.set(xlabel="value that the network sees", ylabel="density", title="after: mean 0, spread 1")
 left.legend(frameon=False)
 plotting.show(figure, alt="Histograms of the three colour channels. Before: from 0 to 1, with different means. After: around zero, with equal spread.")
@@ -792,7 +792,7 @@ except NotAttempted:
 print("ImageNet, a million photographs: mean ['0.485', '0.456', '0.406']  std ['0.229', '0.224', '0.225']")
 
 # %% [markdown]
-# The two parts differ a little, as samples do. The last line is worth knowing: a network that was trained on ImageNet wants *its own* training images' numbers, not those of your photographs.
+# The two parts differ a little, as samples do; so did the 40 photographs of the histogram. The last line is worth knowing: a network that was trained on ImageNet wants *its own* training images' numbers, not those of your photographs.
 #
 # ## 8 · Splits that do not leak
 #
@@ -848,8 +848,8 @@ print("Python's own hash() of a tensor knows the object, not its content:", hash
 #
 # `group_split`: hold out whole groups, drawn at random from the generator: `round(share × number of groups)` of them, but at least one.
 #
-# <details><summary>Hint 1</summary> Go through the training images once and note their bytes, <code>image.numpy().tobytes()</code>, in a dictionary: bytes → list of positions. Bytes may be a key as they are; or take their hash.</details>
-# <details><summary>Hint 2</summary> For each test image look up two keys: its own and the mirrored one's, <code>image.flip(-1)</code>. A picture that is its own mirror image must give each pair only once: use a set.</details>
+# <details><summary>Hint 1</summary> A dictionary finds a key in one step, so no image need be compared with all others. What of an image can be a key that only its copies share?</details>
+# <details><summary>Hint 2</summary> <code>image.numpy().tobytes()</code> may be a key as it is. Which two keys do you look up for a test image? And what if the two are equal?</details>
 # <details><summary>A pair is missing where the training set holds a picture twice</summary> The second overwrote the first in your dictionary: keep a list of positions for each key.</details>
 # <details><summary>group_split: a group is on both sides</summary> Shuffle <code>groups.unique()</code>, not the samples. <code>torch.isin(groups, held)</code> then says for each sample whether its group is held out.</details>
 
@@ -986,8 +986,8 @@ plotting.show(plotting.image_grid(views, columns=8, captions=[f"{box['height'] *
 #
 # Write the drawing of the box and, much simpler, the random flip. Draw with torch's functions from the generator given, in any way you like: the check looks at many draws. Round sizes to whole pixels.
 #
-# <details><summary>Hint 1</summary> <code>low + (high − low) * torch.rand((), generator=generator).item()</code> is uniform between low and high. Do so with the share; with the logarithm of the ratio, then take <code>math.exp</code>.</details>
-# <details><summary>Hint 2</summary> The place: <code>torch.randint(0, height - h + 1, (), generator=generator).item()</code> for top; the upper end is left out, and the last place, height − h, is a good one.</details>
+# <details><summary>Hint 1</summary> <code>low + (high − low) * torch.rand((), generator=generator).item()</code> is uniform between low and high. Of which two quantities is that wanted, and how do you come from them to h and w?</details>
+# <details><summary>Hint 2</summary> For the place, <code>torch.randint</code>: it leaves its upper end out, and the last place, height − h, is a good one.</details>
 # <details><summary>"random_ expects 'from' to be less than 'to'"</summary> A box as high as the image has one place, 0: that is <code>randint(0, 1)</code>. Or the box did not fit, and you did not draw again.</details>
 # <details><summary>Wide boxes come too often</summary> The ratio itself is uniform in your code; its logarithm should be.</details>
 
@@ -1025,6 +1025,8 @@ def random_flip(image: torch.Tensor, p: float, generator: torch.Generator) -> to
 
     Args:
         image: (C, H, W); not to be changed.
+        p: chance to be mirrored, 0 to 1.
+        generator: to draw from.
     Returns:
         (C, H, W), of the same dtype.
     """
@@ -1144,7 +1146,7 @@ def throughput(batches, warmup: int = 1, clock=time.perf_counter) -> float:
 check("03.9")
 
 # %% [markdown]
-# Now measure. The same work four ways: digits or small images, cut out of a tensor as whole batches (`data.Batches`, lab 08's); one by one from memory through your `Loader`; one by one as PIL images through torchvision's transforms; and photographs from files.
+# Now measure four loaders: small images (32 × 32) cut out of a tensor as whole batches (`data.Batches`, lab 08's); the same one by one through your `Loader`; one by one as PIL images through torchvision's transforms; and photographs from files.
 
 # %% tags=["demo"]
 small = data.cifar10()
@@ -1159,17 +1161,19 @@ candidates = {
 try:
     speeds = {name: throughput(batches) for name, batches in candidates.items()}
     figure, ax = plotting.subplots(size=(8, 2.6))
-    bars = ax.barh(list(speeds), list(speeds.values()), color=plotting.PALETTE[: len(speeds)])
-    ax.bar_label(bars, [f" {speed:,.0f}" for speed in speeds.values()])
+    ax.scatter(list(speeds.values()), list(speeds), color=plotting.PALETTE[: len(speeds)], s=60)
+    for row, speed in enumerate(speeds.values()):
+        ax.annotate(f"{speed:,.0f}", (speed, row), xytext=(8, 0), textcoords="offset points", va="center")
     ax.set(xscale="log", xlabel="images a second (log scale)", title="What a loader delivers on this machine")
-    ax.set_xlim(right=max(speeds.values()) * 6)
+    ax.set_xlim(min(speeds.values()) / 2, max(speeds.values()) * 6)
+    ax.set_ylim(-0.5, len(speeds) - 0.5)
     ax.invert_yaxis()
-    plotting.show(figure, alt="Bars: " + "; ".join(f"{name}: {speed:,.0f} images a second" for name, speed in speeds.items()))
+    plotting.show(figure, alt="Dots: " + "; ".join(f"{name}: {speed:,.0f} images a second" for name, speed in speeds.items()))
 except NotAttempted:
     print("Your measurement appears when you have solved exercise 03.9.")
 
 # %% [markdown]
-# On the machine that made this page the four differed by a factor of about a thousand. The slowest two pay for Python and for PIL, once per image; the first pays once per *batch*. So:
+# On an idle machine with two cores, the first is about a thousand times as fast as the last. The slowest two pay for Python and for PIL, once per image; the first pays once per *batch*. So:
 #
 # - **The data fit into memory as bytes** (CIFAR-10: 180 MB; 50,000 photographs of 96 × 96: 1.4 GB): keep one uint8 tensor, cut out whole batches, normalize and augment whole batches. No loader will catch up.
 # - **They do not fit**, or each image needs work of its own: a loader, and workers.
@@ -1179,7 +1183,7 @@ except NotAttempted:
 # With `num_workers=2`, two more processes prepare batches while the main one trains. They cost time to start, at every `for` over the loader (unless `persistent_workers=True`), and each batch must travel from one process to the other.
 # A worker is started by *fork* (a copy of the running process, in an instant; Linux before Python 3.14) or afresh, by *spawn* (macOS, Windows) or *forkserver* (Linux from 3.14): a new Python, which imports torch and receives the dataset as a pickle.
 #
-# So a dataset class **defined in a notebook** works with fork only: a fresh Python cannot import your notebook. Put it into a .py file. Here torchvision's is used, which can be imported anywhere.
+# So a dataset class **defined in a notebook** works with fork only: a fresh Python cannot import your notebook. Put it into a .py file. Here torchvision's is used, which can be imported anywhere. (The cell takes about 5 s.)
 
 # %% tags=["demo"]
 photo_files = ImageFolder(insects / "train", transform=train_transform)
@@ -1197,13 +1201,13 @@ for name, options in settings:
         print(f"{name:20}  could not run here: {str(error).splitlines()[0][:80]}")
 
 # %% [markdown]
-# Workers that are worth nothing here: the epoch is too short to pay for the start, and this course counts on two cores, which the model needs as well. Measured with two cores on the machine that made this page:
+# Here they are worth nothing: the epoch is too short to pay for the start, and this course counts on two cores, which the model needs as well. Measured with two cores on the machine that made this page:
 #
 # | | first batch | all 256 photographs |
 # | --- | --- | --- |
-# | no workers | 0.01 s | 0.21 s |
-# | 2 workers, fork | 0.10 s | 0.23 s |
-# | 2 workers, spawn | 3.5 s | 5.5 s |
+# | no workers | 0.01 s | 0.19 s |
+# | 2 workers, fork | 0.09 s | 0.23 s |
+# | 2 workers, spawn | 2.3 s | 3.4 s |
 #
 # Workers pay when an image takes long, the epoch is long, and cores are idle while a GPU computes. The labs of this course keep `num_workers=0`.
 #

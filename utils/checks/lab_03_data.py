@@ -47,8 +47,9 @@ class InMemory:
         for k, (i, sample) in enumerate(zip(asked, samples), start=1):
             case.that(isinstance(sample, list) and len(sample) == 2, "A sample is a pair: `return image, label`.")
             image, label = sample
-            case.that(not isinstance(label, torch.Tensor), "The label is a tensor; asked is a plain int: `int(self.labels[i])`.")
             case.that(not (isinstance(image, int) and isinstance(label, torch.Tensor)), "The image comes first, then the label.")
+            case.that(not isinstance(label, torch.Tensor), "The label is a tensor; asked is a plain int: `int(self.labels[i])`.")
+            case.that(not isinstance(label, float), "The label is a float; asked is a plain int: `int(self.labels[i])`.")
             case.equal(label, int(labels[i]), what=f"The label of sample {i}", mistakes={"The transform is for the image, not for the label.": int(labels[i]) * (factor or 0) + k, "The label is the sample's position. Take `labels[i]`.": i})
             if factor is None:
                 case.close(image, images[i], what=f"The image of sample {i}")
@@ -77,21 +78,35 @@ class Samplers:
 
         yield {"n": 10, "seed": 3, "labels": labels({0: 80, 1: 15, 2: 5}), "num_samples": 3000}
         yield {"n": 37, "seed": 11, "labels": labels({3: 6, 9: 60}), "num_samples": 3000, "_case": "labels 3 and 9"}
-        yield {"n": 1, "seed": 5, "labels": labels({0: 700, 1: 100}), "num_samples": None, "_case": "num_samples=None"}
+        yield {"n": 1, "seed": 5, "labels": labels({0: 700, 1: 100}), "num_samples": None, "_case": "num_samples=None, generator=None"}
 
     def probe(student, n, seed, labels, num_samples):
+        from itertools import islice
+
         def generator():
             return torch.Generator().manual_seed(seed)
 
+        def epoch(sampler, size):  # one position more than asked tells an epoch that is too long, or never ends
+            return list(islice(sampler, size + 1))
+
+        def without_generator(global_seed):
+            torch.manual_seed(global_seed)
+            return [epoch(student.ShuffledSampler(range(50)), 50), epoch(student.BalancedSampler(labels), len(labels))]
+
+        k = len(labels) if num_samples is None else num_samples
         shuffled = student.ShuffledSampler(range(n), generator=generator())
-        evidence = {"length": len(shuffled), "epochs": [list(shuffled), list(shuffled)]}
+        evidence = {"length": len(shuffled), "epochs": [epoch(shuffled, n), epoch(shuffled, n)]}
         balanced = student.BalancedSampler(labels, num_samples, generator())
         again = student.BalancedSampler(labels, num_samples, generator())
-        return evidence | {"drawn_length": len(balanced), "drawn": [list(balanced), list(balanced), list(again)]}
+        evidence |= {"drawn_length": len(balanced), "drawn": [epoch(balanced, k), epoch(balanced, k), epoch(again, k)]}
+        return evidence | {"defaults": [without_generator(s) for s in (1, 2, 1)] if num_samples is None else []}
 
-    def judge(case, n, seed, labels, num_samples, length, epochs, drawn_length, drawn):
+    def judge(case, n, seed, labels, num_samples, length, epochs, drawn_length, drawn, defaults):
         _judge_shuffled(case, n, seed, length, epochs)
         _judge_balanced(case, labels, num_samples or len(labels), drawn_length, drawn)
+        for name, orders in zip(("ShuffledSampler", "BalancedSampler"), zip(*defaults)):
+            one, other, one_again = orders
+            case.that(one != other and one == one_again, f"{name} without a generator must draw from torch's global one, which `torch.manual_seed` sets: pass None on, `generator=self.generator`.")
 
 
 def _judge_shuffled(case, n, seed, length, epochs):
@@ -99,6 +114,7 @@ def _judge_shuffled(case, n, seed, length, epochs):
     case.that(not any(isinstance(i, torch.Tensor) for epoch in epochs for i in epoch), "A sampler gave tensors; asked are plain ints: `.tolist()`.")
     first, second = epochs
     case.that(first, "ShuffledSampler gave no positions.")
+    case.that(len(first) <= n, f"An epoch has {n} positions; ShuffledSampler goes on after them.")
     case.that(second or not first, "ShuffledSampler is empty in its second epoch: an iterator can be used up only once. Make a new one in each `__iter__`.")
     case.that(sorted(first) != list(range(1, n + 1)), "Positions start at 0.")
     case.that(len(set(first)) == len(first) or len(first) != n, "Some positions come twice, others never: a shuffled order is a permutation (`torch.randperm`).")
@@ -107,11 +123,12 @@ def _judge_shuffled(case, n, seed, length, epochs):
     want = [torch.randperm(n, generator=generator).tolist() for _ in range(3)]
     torch.manual_seed(0)
     own = torch.randperm(n).tolist()
-    case.equal(first, want[0], what="The first epoch's order", mistakes={
+    mistakes = {
         "You gave the positions in order: draw `torch.randperm`.": list(range(n)),
         "Your order comes from torch's global generator. Pass yours on: `torch.randperm(n, generator=self.generator)`.": own,
         "This is the generator's second permutation: you drew one before that you did not use (in `__init__`?).": want[1],
-    } if n > 1 else {})
+    }
+    case.equal(first, want[0], what="The first epoch's order", mistakes=mistakes | {"This is not the order that `torch.randperm(n, generator=self.generator)` draws. Draw so, from the generator given.": [first]})
     case.that(n == 1 or second != first, "Both epochs have the same order. Draw in `__iter__`, and do not seed the generator again.")
     # (torch's RandomSampler leaves a permutation out between two epochs)
     case.that(second in want[1:], "The second epoch's order is not the generator's next `torch.randperm(n, generator=…)`.")
@@ -124,6 +141,7 @@ def _judge_balanced(case, labels, k, length, drawn):
     case.that(all(type(i) is int and 0 <= i < len(labels) for i in flat), f"BalancedSampler gave something that is no position from 0 to {len(labels) - 1}.")
     first, second, again = drawn
     case.that(second or not first, "BalancedSampler is empty in its second epoch. Make a new iterator in each `__iter__`.")
+    case.that(len(first) <= k, f"An epoch has num_samples = {k} positions; BalancedSampler goes on after them.")
     case.equal([len(first), len(second)], [k, k], what="The number of positions in the first and the second epoch")
     case.that(first == again, "The same seed gave two different balanced orders: draw from the generator given.")
     case.that(first != second, "BalancedSampler gave the same positions in both epochs. Draw in `__iter__`.")
@@ -158,11 +176,12 @@ class Collate:
     """Two collate functions."""
 
     errors = {
-        "stack expects each tensor to be equal size": "`torch.stack` wants equal shapes: sequences must be padded first.",
+        "stack expects each tensor to be equal size": "`torch.stack` wants equal shapes: sequences must be padded first, along their first dimension (`F.pad(s, (0, n))` pads the last).",
         "Sizes of tensors must match": "Tensors of unequal length cannot be joined as they are: pad first.",
         "same number of dimensions": "The padding has another shape than the steps of the sequence: a step may be more than one number, `sequence.shape[1:]`.",
         "must match the existing size": "A sequence does not fit into its place: write to `row[: len(sequence)]`. Has a step more than one number?",
         "must match the size of tensor": "A sequence does not fit into its place: write to `row[: len(sequence)]`. Has a step more than one number?",
+        "but got int": "Labels are ints, which cannot be stacked: `torch.tensor(labels)`.",
         "expected Tensor as element": "`samples` is a list of pairs: take them apart first, `images, labels = zip(*samples)`.",
     }
 
@@ -174,7 +193,9 @@ class Collate:
             return rng.randint(1, 27, (length, *step))
 
         images = [[rng.randn(3, 4), rng.integer(0, 10)] for _ in range(4)]
-        yield {"images": images, "sequences": samples([3, 8, 4], make=letters), "padding": 0, "_case": "words"}
+        words = samples([3, 8, 4], make=letters)
+        words[1][0][-2:] = 0
+        yield {"images": images, "sequences": words, "padding": 0, "_case": "words; one ends in zeros of its own"}
         yield {"images": [[rng.randint(0, 256, (1, 2, 2), dtype=torch.uint8), 7]], "sequences": samples([2, 5, 5, 1], (2,)), "padding": -1, "_case": "steps of two numbers, padding −1"}
         yield {"images": [[rng.randn(2, dtype=F64), k] for k in (3, 1)], "sequences": [[rng.randn(n, 2, 3, dtype=F64), n] for n in (4, 2)], "padding": 0.5, "_case": "float64, padding 0.5"}
         yield {"images": images[:2], "sequences": samples([6, 6]), "padding": 9, "_case": "equal lengths"}
@@ -208,6 +229,7 @@ class Collate:
         case.close(padded[1], lengths, what="The lengths", mistakes={
             "These are the padded lengths, all the same. Wanted is how long each sequence was *before*.": torch.full_like(lengths, longest),
             "This is the number of padded places. Wanted is the number of real ones.": longest - lengths,
+            "You counted the places that differ from the padding; but a sequence may hold this value, too. Ask each for its `len`.": (want != padding).flatten(2).any(dim=2).sum(dim=1) if want.ndim > 2 else (want != padding).sum(dim=1),
             "You counted all numbers of a sequence; its length is `len(sequence)`.": torch.tensor([part.numel() for part in parts]),
         } if longest > int(lengths.min()) else {})
         case.close(padded[2], torch.tensor([label for _, label in sequences]), what="pad_collate's labels", mistakes={"The labels are the lengths.": lengths})
@@ -226,6 +248,7 @@ class TheLoader:
         "is not iterable": "`__iter__` must give the batches: write it with `yield`.",
         "non-iterator": "`__iter__` must give the batches: write it with `yield`.",
         "'NoneType' object is not callable": "`collate_fn` is None unless one is given: use `collate` then.",
+        "more than 1000 samples": "Your loader does not end. One `for` over it is one epoch: stop when the sampler has given its positions.",
         "has no len()": "`len(loader)` asks for `__len__`, which counts the sampler's positions.",
     }
 
@@ -255,6 +278,8 @@ class TheLoader:
                 if not 0 <= i < len(x):
                     raise IndexError("position out of range")
                 read.append(int(i))
+                if len(read) > 1000:
+                    raise RuntimeError("more than 1000 samples were read")
                 return x[i], int(y[i])
 
         class Turning:  # gives its positions in the other direction each second epoch
@@ -379,7 +404,7 @@ class UnreadableFiles:
         page = b"<html><body>404</body></html>"
         plain = {"ants/a.jpg": jpeg, "ants/cut.jpg": jpeg[: len(jpeg) // 2], "ants/page.jpg": page, "bees/b.png": png, "bees/notes.txt": b"3 May"}
         yield {"names": list(plain), "contents": [_bytes(content) for content in plain.values()]}
-        names = {"top.jpg": _encoded(rng, "JPEG"), "deep/er/c.JPG": jpeg, "deep/er/cut.png": png[: len(png) // 2], "deep/ok.gif": gif, "deep/empty.jpg": b"", "deep/png_inside.jpg": png, "z.bin": bytes(range(200))}
+        names = {"top.jpg": _encoded(rng, "JPEG"), "deep/er/c.JPG": jpeg, "deep/er/cut.png": png[: len(png) // 2], "deep/ok.gif": gif, "deep/empty.jpg": b"", "deep/png_inside.jpg": png, "deep/no_suffix": png, "z.bin": bytes(range(200))}
         yield {"names": list(names), "contents": [_bytes(content) for content in names.values()], "_case": "files in subfolders, names that lie"}
         good = {"x/1.jpg": jpeg, "x/2.jpg": _encoded(rng, "JPEG", 20)}
         yield {"names": list(good), "contents": [_bytes(content) for content in good.values()], "_case": "nothing to find"}
@@ -404,13 +429,15 @@ class UnreadableFiles:
                 return text.removeprefix(folder.as_posix() + "/")
 
             if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], list) and isinstance(result[1], dict)):
-                return {"good": None, "bad": None, "left": left, "lenient": bool(ImageFile.LOAD_TRUNCATED_IMAGES)}
+                return {"good": None, "bad": None, "texts": None, "relative": None, "left": left, "lenient": bool(ImageFile.LOAD_TRUNCATED_IMAGES)}
             good, bad = result
+            texts = [str(path) for path in [*good, *bad] if not isinstance(path, Path)]
+            relative = [str(path) for path in [*good, *bad] if not Path(str(path)).is_absolute()]
             evidence = {"good": [short(path) for path in good], "bad": {short(path): reason for path, reason in bad.items()}}
             lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
-            return evidence | {"left": left, "lenient": bool(lenient)}
+            return evidence | {"texts": texts, "relative": relative, "left": left, "lenient": bool(lenient)}
 
-    def judge(case, names, good, bad, left, lenient):
+    def judge(case, names, good, bad, texts, relative, left, lenient):
         case.that(good is not None, "Return two things: a list of the good paths, and a dictionary from each bad path to the reason.")
         case.that(not lenient, "With LOAD_TRUNCATED_IMAGES, PIL fills up what is missing with grey, and a file that broke off seems good. Leave it off.")
         case.that(left == sorted(names), "Your function changed the folder: a file is gone, or is new. Only read.")
@@ -429,9 +456,12 @@ class UnreadableFiles:
         case.that(not set(missing) & set(bad), f"{', '.join(missing)}: a readable image, counted as bad. The content decides, not the name.")
         flat = {name.rsplit("/", 1)[-1] for name in right}
         case.that(not (missing and set(good) <= flat), "Give whole paths, not names of files: two folders may hold the same name.")
+        case.that(missing != ["deep/no_suffix"], "deep/no_suffix: in neither list. Not every name has a dot: `rglob(\"*\")`.")
         case.that(not missing, f"{', '.join(missing)}: in neither list. Do you look into all subfolders (`rglob`)?")
         case.equal(good, right, what="The list of good files", mistakes={"The good files are not sorted.": [good] if sorted(good) == right else [None]})
         case.equal(sorted(bad), sorted(broken), what="The list of bad files", mistakes={"Files whose names are not those of images are missing from the bad ones: every file is either good or bad.": [sorted(name for name in broken if name.endswith((".jpg", ".png")))]})
+        case.that(not relative, f"{relative[0] if relative else ''}: from here, this path leads to no file. Give whole paths, as `rglob` finds them.")
+        case.that(not texts, "Some of your paths are texts. Give them as they are found, as `Path`s.")
         case.that(all(isinstance(reason, str) and reason.strip() for reason in bad.values()), "Every bad file needs a reason, a text that is not empty: `str(error)`, or the error's type.")
 
 
@@ -444,6 +474,10 @@ class Statistics:
     """Statistics, and back to a picture."""
 
     errors = {
+        "channel_stats: RuntimeError: The size of tensor": "A batch's sums do not fit to the totals. There need not be 3 channels: start from the number 0.",
+        "is invalid for input of size": "There need not be 3 channels: `.view(-1, 1, 1)`.",
+        "object has no attribute 'sqrt'": "Nothing was added up: `batches` can be gone through only once. Add the pixels and their squares in the same `for`.",
+        "division by zero": "Nothing was counted: `batches` can be gone through only once. Add up and count in the same `for`.",
         "must match the size of tensor": "The shapes do not line up: `mean` (C,) meets the last dimension, the width. `mean.view(-1, 1, 1)` meets the channels.",
         "too many values to unpack": "Each batch is a pair (x, y): `for x, _ in batches`.",
         "'tuple' object has no attribute": "Each batch is a pair (x, y): `for x, _ in batches`.",
@@ -453,27 +487,29 @@ class Statistics:
     }
 
     def inputs(rng):
-        def batches(shapes, dtype=torch.float32):
-            scale = torch.tensor([0.2, 0.5, 0.1], dtype=dtype).view(3, 1, 1)
-            shift = torch.tensor([0.1, 0.4, 0.7], dtype=dtype).view(3, 1, 1)
+        def batches(shapes, channels, dtype=torch.float32):
+            scale = torch.tensor([0.2, 0.5, 0.1], dtype=dtype).view(3, 1, 1)[:channels]
+            shift = torch.tensor([0.1, 0.4, 0.7], dtype=dtype).view(3, 1, 1)[:channels]
             # the brightness differs from batch to batch
-            return [scale * rng.rand(b, 3, h, w, dtype=dtype) + shift * (0.5 + k / len(shapes)) for k, (b, h, w) in enumerate(shapes)]
+            return [scale * rng.rand(b, channels, h, w, dtype=dtype) + shift * (0.5 + k / len(shapes)) for k, (b, h, w) in enumerate(shapes)]
 
-        def case(label, shapes, dtype=torch.float32):
-            xs = batches(shapes, dtype)
-            x = rng.randn(2, 3, 4, 5, dtype=dtype)
-            return {"xs": xs, "x": x, "mean": torch.tensor([0.1, 0.5, 0.8], dtype=dtype), "std": torch.tensor([0.2, 0.3, 0.6], dtype=dtype), "_case": label}
+        def case(label, shapes, channels=3, dtype=torch.float32):
+            xs = batches(shapes, channels, dtype)
+            x = rng.randn(2, channels, 4, 5, dtype=dtype)
+            mean, std = torch.tensor([[0.1, 0.5, 0.8], [0.2, 0.3, 0.6]], dtype=dtype)[:, :channels]
+            return {"xs": xs, "x": x, "mean": mean, "std": std, "_case": label}
 
         yield case("equal batches", [(4, 6, 5)] * 3)
         yield case("a shorter last batch", [(5, 4, 6), (5, 4, 6), (1, 4, 6)])
-        yield case("float64, images of two sizes", [(2, 8, 8), (3, 4, 3)], F64)
+        yield case("float64, two channels, images of two sizes", [(2, 8, 8), (3, 4, 3)], 2, F64)
         yield case("one batch", [(2, 5, 3)]) | {"x": rng.randn(2, 3, 4, 3)}
 
     def probe(student, xs, x, mean, std):
-        stats = student.channel_stats((x, torch.zeros(len(x))) for x in xs)
-        return {"stats": stats, "pixels": student.undo(x, mean, std)}
+        given = [x.clone() for x in xs]
+        stats = student.channel_stats((x, torch.zeros(len(x))) for x in given)
+        return {"stats": stats, "given": given, "pixels": student.undo(x, mean, std)}
 
-    def judge(case, xs, x, mean, std, stats, pixels):
+    def judge(case, xs, x, mean, std, stats, given, pixels):
         case.that(isinstance(stats, list) and len(stats) == 2, "`channel_stats` returns two things: (mean, std).")
         flat = torch.cat([part.transpose(0, 1).flatten(1) for part in xs], dim=1)
         want_mean, want_std = flat.mean(dim=1), flat.std(dim=1, correction=0)
@@ -482,10 +518,11 @@ class Statistics:
         sizes = torch.tensor([len(part) for part in xs], dtype=flat.dtype)
         case.close(stats[0], want_mean, what="The mean", mistakes={
             "You averaged the batches' means; a batch with fewer pixels must count less.": [means.mean(dim=0), (means * sizes[:, None]).sum(dim=0) / sizes.sum()],
-            "This is one number for all channels; wanted is one a channel: leave out dimension 1, `dim=(0, 2, 3)`.": [flat.mean(), flat.mean().expand(3)],
+            "This is one number for all channels; wanted is one a channel: leave out dimension 1, `dim=(0, 2, 3)`.": [flat.mean(), flat.mean().expand(len(flat))],
             "Only the last batch is in it. Add up over all batches.": each[-1][0],
             "Only the first batch is in it. Add up over all batches.": each[0][0],
             "You divided by the number of images, not of pixels: B · H · W.": flat.sum(dim=1) / sizes.sum(),
+            "You divided by the number of all values, B · C · H · W. A channel has B · H · W of them.": flat.sum(dim=1) / flat.numel(),
         })
         got = stats[1]
         unbiased = flat.std(dim=1, correction=1)
@@ -497,9 +534,12 @@ class Statistics:
                 + [(torch.stack([_stats(part, u)[1] for part in xs]) * sizes[:, None]).sum(dim=0) / sizes.sum() for u in (False, True)],
                 "You averaged the batches' variances. That forgets how the batches differ from each other.": [torch.stack([_stats(part, u)[1].square() for part in xs]).mean(dim=0).sqrt() for u in (False, True)],
                 "This is the root of the mean of the squares. Subtract the square of the mean first.": squares.sqrt(),
-                "This is one number for all channels; wanted is one a channel.": [flat.std(), flat.std().expand(3)],
+                "This is one number for all channels; wanted is one a channel.": [flat.std(), flat.std().expand(len(flat))],
+                "Nothing was added up: `batches` can be gone through only once. Add the pixels and their squares in the same `for`.": torch.zeros_like(want_std),
+                "The std is nan: a negative number under the root. Wanted is mean of squares − square of the mean. (`batches` can be gone through only once: add up both in the same `for`.)": torch.full_like(want_std, math.nan),
             })
-        m, s = mean.view(3, 1, 1), std.view(3, 1, 1)
+        case.that(all(map(torch.equal, given, xs)), "`channel_stats` changed the batch `x` in place: `x.square()`, not `x.pow_(2)`; `x - m`, not `x -= m`.")
+        m, s = mean.view(-1, 1, 1), std.view(-1, 1, 1)
         mistakes = {
             "This normalizes once more. To undo (p − mean) / std, multiply by std, then add the mean.": (x - m) / s,
             "You added the mean first, then multiplied. Undo the last step first: times std, plus mean.": (x + m) * s,
@@ -508,6 +548,7 @@ class Statistics:
             "The mean is missing: x · std + mean.": x * s,
             "The std is missing: x · std + mean.": x + m,
             "You subtracted the mean; to undo it, add.": x * s - m,
+            "You cut the pixels to 0 … 1 (`clamp`); asked is the inverse alone.": (x * s + m).clamp(0, 1),
         }
         if x.shape[-1] == 3:
             mistakes["mean and std ran along the width, not along the channels: `.view(-1, 1, 1)`."] = x * std + mean
@@ -532,16 +573,18 @@ class Leaks:
         test[1], test[4], test[2] = train[5], train[2].flip(-1), train[2].flip(-2)
         train[7] = train[6]  # twice in training: no leak
         test[0] = train[3].flatten()[rng.randperm(30)].view(1, 6, 5)  # the same pixels elsewhere
-        yield {"train": train, "test": test, "groups": groups, "share": 0.4, "seed": 1}
+        test[3] = train[1][..., [2, 0, 1, 4, 3]]  # the same columns in another order
+        yield {"train": train, "test": test, "groups": groups, "share": 0.35, "seed": 1}
         train, test = images(9, (3, 4, 4)), images(7, (3, 4, 4))
         train[4] = train[1]
         test[0], test[3], test[6] = train[1], train[8], train[8].flip(-1)
+        test[1], test[1, 2] = train[0], test[1, 2].clone()  # the last channel differs
         yield {"train": train, "test": test, "groups": groups.repeat(3), "share": 0.25, "seed": 2, "_case": "a picture twice in the training set"}
         train, test = images(5), images(5)
         train[2] = torch.arange(6).view(1, 6, 1).to(torch.uint8)  # its own mirror image
         test[3], test[0] = train[2], train[1]
         test[0, 0, 0, 0] ^= 1
-        yield {"train": train, "test": test, "groups": torch.arange(12), "share": 0.04, "seed": 3, "_case": "a picture that is its own mirror image, and one with a pixel changed"}
+        yield {"train": train, "test": test, "groups": 7 * torch.arange(12) + 3, "share": 0.04, "seed": 3, "_case": "a picture that is its own mirror image, and one with a pixel changed"}
         base = images(6, (4, 5, 3)).permute(0, 3, 1, 2)
         test = images(4, (4, 5, 3)).permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format)
         test[2], test[0] = base[3], base[3].flip(-1)
@@ -586,7 +629,7 @@ class Leaks:
             mistakes = {message: others for message, variants in mistakes.items() if (others := [v for v in variants if v != want])}
             known = {str(sorted(variant)) for variants in mistakes.values() for variant in variants}
             false = [p for p in sorted(found) if p not in want]
-            case.that(not false or str(sorted(found)) in known, f"The pair {false[0] if false else ''} is in your list, but these two pictures differ. (Python's own `hash` of a tensor is about the object; a sum forgets where the pixels are.)")
+            case.that(not false or str(sorted(found)) in known, f"The pair {false[0] if false else ''} is in your list, but these two pictures differ. (Python's own `hash` of a tensor is about the object; a sum, sorted pixels or one channel leave out what differs.)")
             case.equal(sorted(found), [list(p) for p in want], what="leaks(train, test)", mistakes=mistakes)
         case.equal(found, want, what="leaks(train, test)", mistakes={"The pairs are right, but not sorted.": [found]})
         _judge_groups(case, groups, share, splits, others)
@@ -604,14 +647,20 @@ def _judge_groups(case, groups, share, splits, others):
     both = set(groups[kept].tolist()) & set(groups[held].tolist())
     case.that(not both, f"Group {min(both, default=0)} is on both sides: its samples in training give the held-out ones away. Shuffle the groups, not the samples.")
     names = groups.unique()
+    choices = {tuple(sorted(groups[other].unique().tolist())) for other in [held, *others]}
+    ever = {name for choice in choices for name in choice}
+    varies = len({len(choice) for choice in choices}) > 1
+    case.that(not (varies and ever <= set(range(len(names)))), "You hold out the groups 0, 1, …: these are positions in `groups.unique()`, not the groups. Index it with them.")
+    case.that(not varies, "The number of groups held out differs from seed to seed. Draw among the groups that occur, each once: shuffle `groups.unique()`.")
     count, wanted = len(groups[held].unique()), max(1, round(share * len(names)))
     case.that(count != len(names) - wanted or count == wanted, "The two parts have changed places, or the share is that of the groups to train on. `share` is held out.")
     case.that(count > 0, "Nothing is held out: at least one group should be.")
-    case.equal(count, wanted, what="The number of groups held out")
+    case.equal(count, wanted, what="The number of groups held out", mistakes={
+        "You cut off the fraction; wanted is the nearest number of groups: `round`, not `int`.": max(1, int(share * len(names))),
+        "You rounded up; wanted is the nearest number of groups: `round`.": math.ceil(share * len(names)),
+    })
     case.that(torch.equal(kept, splits[1][0]) and torch.equal(held, splits[1][1]), "The same seed gave two different splits: draw from the generator given.")
-    choices = {tuple(sorted(groups[other].unique().tolist())) for other in [held, *others]}
     case.that(len(choices) > 1, "Every seed holds out the same groups: draw them at random.")
-    ever = {name for choice in choices for name in choice}
     case.that(len(ever) == len(names) or wanted * 31 < 8 * len(names), "Some groups are never held out, whatever the seed.")
 
 
@@ -627,66 +676,113 @@ class RandomCrop:
 
     def inputs(rng):
         def case(label, height, width, scale, ratio, p, count=600):
-            return {"height": height, "width": width, "scale": scale, "ratio": ratio, "p": p, "count": count, "seed": rng.integer(0, 1000), "image": rng.randn(2, 3, 4), "_case": label}
+            image = rng.randint(0, 256, (2, 3, 4), dtype=torch.uint8)
+            return {"height": height, "width": width, "scale": scale, "ratio": ratio, "p": p, "count": count, "seed": rng.integer(0, 1000), "image": image, "_case": label}
 
-        yield case("boxes of 10 % to 25 % of 400 × 500 pixels, ratio 1/3 to 3", 400, 500, [0.1, 0.25], [1 / 3, 3.0], 0.5)
+        yield case("boxes of 10 % to 25 % of 400 × 500 pixels, ratio 1/2 to 3", 400, 500, [0.1, 0.25], [1 / 2, 3.0], 0.5, 2000)
         yield case("the usual ratio, 3/4 to 4/3; p = 0.2", 300, 300, [0.08, 0.4], [3 / 4, 4 / 3], 0.2)
         yield case("boxes nearly as large as the image; p = 1", 12, 12, [0.8, 0.9], [0.95, 1.05], 1.0)
         yield case("a ratio that does not fit; p = 0", 10, 200, [0.9, 1.0], [3 / 4, 4 / 3], 0.0, 30)
         yield case("the whole image", 50, 50, [1.0, 1.0], [1.0, 1.0], 0.5, 60)
-        yield case("often the first draw does not fit", 60, 120, [0.3, 1.0], [3 / 4, 4 / 3], 0.5, 300)
+        yield case("often the first draw does not fit", 60, 120, [0.3, 1.0], [3 / 4, 4 / 3], 0.5)
+        yield case("often none of ten draws fits", 60, 120, [0.5, 0.9], [3 / 4, 4 / 3], 0.5) | {"image": rng.randn(2, 3, 4)}
 
     def probe(student, height, width, scale, ratio, p, count, seed, image):
+        class Endless(BaseException):
+            pass
+
+        class Limit(torch.overrides.TorchFunctionMode):  # sees every call of torch; ten draws need far fewer than 1,000
+            calls = 0
+
+            def __torch_function__(self, func, types, args=(), kwargs=None):
+                self.calls += 1
+                if self.calls > 1000:
+                    raise Endless
+                return func(*args, **(kwargs or {}))
+
+        def box(generator):
+            with Limit():
+                return student.crop_box(height, width, tuple(scale), tuple(ratio), generator)
+
         generator = torch.Generator().manual_seed(seed)
-        boxes = [student.crop_box(height, width, tuple(scale), tuple(ratio), generator) for _ in range(count)]
-        again = student.crop_box(height, width, tuple(scale), tuple(ratio), torch.Generator().manual_seed(seed))
-        flips = [student.random_flip(image.clone(), p, generator) for _ in range(count)]
+        try:
+            boxes = [box(generator) for _ in range(count)]
+            again = box(torch.Generator().manual_seed(seed))
+        except Endless:
+            return {"boxes": None, "again": None, "flips": None, "flips_again": None, "kept": None}
+        generator = torch.Generator().manual_seed(seed)
+        flips = [student.random_flip(image.clone(), p, generator) for _ in range(min(count, 600))]
+        generator = torch.Generator().manual_seed(seed)
+        flips_again = [student.random_flip(image.clone(), p, generator) for _ in range(50)]
         kept = []
         for _ in range(8):
             kept.append(image.clone())
             student.random_flip(kept[-1], p, generator)
-        return {"boxes": boxes, "again": again, "flips": flips, "kept": kept}
+        return {"boxes": boxes, "again": again, "flips": flips, "flips_again": flips_again, "kept": kept}
 
-    def judge(case, height, width, scale, ratio, p, count, image, boxes, again, flips, kept):
+    def judge(case, height, width, scale, ratio, p, count, image, boxes, again, flips, flips_again, kept):
+        case.that(boxes is not None, "Your function draws on and on where no box fits. Ten draws, `for _ in range(10)`, then the whole image.")
         case.that(all(isinstance(box, list) and len(box) == 4 for box in boxes), "A box is four numbers: (top, left, h, w).")
         case.that(all(type(value) is int for box in boxes for value in box), "The box's numbers should be plain ints: `round(…)`, and `.item()` for what torch drew.")
         case.equal(boxes[0], again, what="The first box of a generator and of another one with the same seed", mistakes={"The same seed gave two different boxes: draw everything from the generator given.": [boxes[0]]})
         top, left, h, w = torch.tensor(boxes, dtype=F64).T
-        outside = (h + top > height) | (w + left > width)
-        if width != height and outside.any():
-            swapped = (w + left <= height) & (h + top <= width) | (w + top <= height) & (h + left <= width)
-            case.that(not swapped[outside].all(), "Height and width have changed places: the order is (top, left, h, w), and the box is √(A·r) *wide*.")
+        _judge_order(case, height, width, top, left, h, w)
         inside = (top >= 0) & (left >= 0) & (h >= 1) & (w >= 1) & (top + h <= height) & (left + w <= width)
         case.that(inside.all(), f"A box lies outside of the image of {height} × {width}: (top, left, h, w) = {boxes[int((~inside).nonzero()[0])] if not inside.all() else ''}.")
         _judge_boxes(case, height, width, scale, ratio, count, top, left, h, w)
-        mirrored = image.flip(-1)
-        is_mirrored = torch.tensor([isinstance(f, torch.Tensor) and f.shape == image.shape and torch.equal(f, mirrored) for f in flips])
-        is_same = torch.tensor([isinstance(f, torch.Tensor) and f.shape == image.shape and torch.equal(f, image) for f in flips])
-        upside = [isinstance(f, torch.Tensor) and f.shape == image.shape and torch.equal(f, image.flip(-2)) for f in flips]
-        case.that(all(torch.equal(k, image) for k in kept), "`random_flip` changed its image in place. Return a new tensor.")
-        case.that(not any(upside), "You mirrored top to bottom. Left to right is the last dimension: `flip(-1)`.")
-        case.that(not any(f is None for f in flips), "`random_flip` returned None: give the image back when it is not mirrored.")
-        case.that((is_mirrored | is_same).all(), "`random_flip` returned something that is neither the image nor its mirror image.")
-        share, slack = is_mirrored.double().mean().item(), 5 * math.sqrt(max(p * (1 - p), 1e-9) / count)
-        case.that(abs(share - p) <= slack or abs(share - (1 - p)) > slack or p == 0.5, f"With p = {p}, {share:.0%} were mirrored: it is the other way round.")
-        case.that(abs(share - p) <= slack or abs(share - 0.5) > 0.12, f"With p = {p}, {share:.0%} were mirrored: use p.")
-        case.that(abs(share - p) <= slack, f"With p = {p}, {share:.0%} of {count} images were mirrored.")
+        _judge_flips(case, image, p, flips, flips_again, kept)
+
+
+def _judge_order(case, height, width, top, left, h, w):
+    """Where boxes do not fit: do they, if the four numbers are read in another order?"""
+
+    def fit(top, left, h, w):
+        return bool(((top >= 0) & (left >= 0) & (h >= 1) & (w >= 1) & (top + h <= height) & (left + w <= width)).all())
+
+    if fit(top, left, h, w) or width == height:
+        return
+    order = "Height and width have changed places: the order is (top, left, h, w), and the box is √(A·r) *wide*."
+    case.that(not fit(top, left, w, h) and not fit(left, top, w, h), order)
+    case.that(not fit(left, top, h, w), "top and left have changed places: the order is (top, left, h, w).")
+    corners = fit(top, left, h - top, w - left) or fit(left, top, w - left, h - top)
+    case.that(not corners, "These are two corners of the box. Wanted is one corner and the size: (top, left, h, w).")
+
+
+def _judge_flips(case, image, p, flips, flips_again, kept):
+    case.that(not any(f is None for f in flips), "`random_flip` returned None: give the image back when it is not mirrored.")
+    case.that(all(isinstance(f, torch.Tensor) and f.shape == image.shape for f in flips), "`random_flip` returns a tensor of the image's shape.")
+    case.that(all(f.dtype == image.dtype for f in flips), "`random_flip` changed the dtype; a mirrored image has the same as before.")
+    is_mirrored = torch.tensor([torch.equal(f, image.flip(-1)) for f in flips])
+    is_same = torch.tensor([torch.equal(f, image) for f in flips])
+    case.that(all(torch.equal(k, image) for k in kept), "`random_flip` changed its image in place. Return a new tensor.")
+    case.that(not any(torch.equal(f, image.flip(-2)) for f in flips), "You mirrored top to bottom. Left to right is the last dimension: `flip(-1)`.")
+    case.that((is_mirrored | is_same).all(), "`random_flip` returned something that is neither the image nor its mirror image.")
+    case.that(all(map(torch.equal, flips, flips_again)), "The same seed gave different flips: draw from the generator given, `torch.rand((), generator=generator)`.")
+    share, slack = is_mirrored.double().mean().item(), 5 * math.sqrt(max(p * (1 - p), 1e-9) / len(flips))
+    case.that(abs(share - p) <= slack or abs(share - (1 - p)) > slack or p == 0.5, f"With p = {p}, {share:.0%} were mirrored: it is the other way round.")
+    case.that(abs(share - p) <= slack or abs(share - 0.5) > 0.12, f"With p = {p}, {share:.0%} were mirrored: use p.")
+    case.that(abs(share - p) <= slack, f"With p = {p}, {share:.0%} of {len(flips)} images were mirrored.")
 
 
 def _judge_boxes(case, height, width, scale, ratio, count, top, left, h, w):
     area, low, high = h * w / (height * width), *scale
     whole = (h == height) & (w == width)
     r = w / h
-    if height < 20 < width and ratio[1] < 2:  # nothing fits: the whole image, or (torch's) a central part of it
-        case.that((h == height).all(), "If ten draws do not fit, take the whole image.")
+    cut = "A box is cut to fit into the image; its ratio is wrong then. When it does not fit, draw again."
+    if height < 20 < width:  # nothing fits
+        case.that(len(w.unique()) == 1, cut)
+        case.that(whole.all(), "If ten draws do not fit, take the whole image: (0, 0, height, width).")
         return
     if low == 1:
         case.that(whole.all(), "With scale = (1, 1) on a square image the box is the whole image.")
         return
     if width == 2 * height:  # some draws do not fit: those that count are still in range
         inner = ~whole
-        case.that(whole.double().mean() < 0.1, "Too many boxes are the whole image: when a box does not fit, draw again, up to ten times.")
-        case.that((r[inner] < ratio[1] * 1.06).all() and (r[inner] > ratio[0] / 1.06).all(), "A box is cut to fit into the image; its ratio is wrong then. When it does not fit, draw again.")
+        case.that((r[inner] < ratio[1] * 1.06).all() and (r[inner] > ratio[0] / 1.06).all(), cut)
+        wanted, share = _share_of_whole_images(height, width, scale, ratio), whole.double().mean().item()
+        spread = 5 * math.sqrt(wanted * (1 - wanted) / count) + 0.01
+        case.that(share < wanted + spread, f"{share:.0%} of the boxes are the whole image; with ten draws it would be {wanted:.0%}. When a box does not fit, draw again, up to ten times, both the share and the ratio.")
+        case.that(share > wanted - spread, f"{share:.0%} of the boxes are the whole image; with ten draws it would be {wanted:.0%}. Do you draw more than ten times?")
         return
     slack = 3 / math.sqrt(float((h * w).min()))  # rounding to whole pixels
     if height > 20:
@@ -695,7 +791,12 @@ def _judge_boxes(case, height, width, scale, ratio, count, top, left, h, w):
         case.that(not (area.max() < high**2 + slack and abs(area.mean() - (high**3 - low**3) / (3 * (high - low))) < 6 * sigma),
                   "You took scale as the share of the *side*. It is that of the area: a side of one half is a quarter of the area.")
         case.that((area > low - slack).all() and (area < high + slack).all(), f"The boxes take from {area.min():.0%} to {area.max():.0%} of the area; wanted: {low:.0%} to {high:.0%}.")
-        case.that((r < ratio[1] * (1 + slack)).all() and (r > ratio[0] * (1 - slack)).all(), f"width / height of the boxes goes from {r.min():.2f} to {r.max():.2f}; wanted: {ratio[0]:.2f} to {ratio[1]:.2f}.")
+
+        def in_range(r):
+            return bool((r < ratio[1] * (1 + slack)).all() and (r > ratio[0] * (1 - slack)).all())
+
+        case.that(in_range(r) or not in_range(1 / r), "Height and width have changed places: with the ratio r, the box is √(A·r) *wide* and √(A/r) high.")
+        case.that(in_range(r), f"width / height of the boxes goes from {r.min():.2f} to {r.max():.2f}; wanted: {ratio[0]:.2f} to {ratio[1]:.2f}.")
         case.that(area.std() > 0.2 * (high - low), "All boxes have (nearly) the same area; it should be uniform between the two ends of scale.")
         logs = r.log()
         span = math.log(ratio[1] / ratio[0])
@@ -704,7 +805,9 @@ def _judge_boxes(case, height, width, scale, ratio, count, top, left, h, w):
         mid = (ratio[1] - math.sqrt(ratio[0] * ratio[1])) / (ratio[1] - ratio[0])  # share of wide ones if the ratio itself is uniform
         coin = 5 * math.sqrt(0.25 / count)
         case.that(abs(wide - 0.5) < coin or abs(wide - mid) > coin, f"{wide:.0%} of the boxes are wide: the ratio itself is uniform. Its *logarithm* should be: draw that, then take exp.")
-        case.that(abs(wide - 0.5) < coin, f"{wide:.0%} of the boxes are wider than the middle ratio; it should be half of them.")
+        steps = (logs.sort().values - math.log(ratio[0])) / span - torch.linspace(0, 1, count, dtype=F64)
+        case.that(steps.abs().max() < 2.5 / math.sqrt(count) + 0.01, "The logarithm of the boxes' ratio is not uniform: draw it evenly from that of one end to that of the other, then take exp.")
+        case.that(abs(torch.corrcoef(torch.stack([area, logs]))[0, 1]) < 6 / math.sqrt(count), "The box's ratio depends on its area: draw each on its own.")
         case.that(abs(area.mean() - mean) < 6 * sigma + slack / 10, f"The boxes' mean share of the area is {area.mean():.1%}; uniform between {low:.0%} and {high:.0%} it would be {mean:.1%}.")
     room_y, room_x = height - h, width - w
     for name, place, room in (("top", top, room_y), ("left", left, room_x)):
@@ -716,6 +819,18 @@ def _judge_boxes(case, height, width, scale, ratio, count, top, left, h, w):
         where = place[free] / room[free]
         case.that(where.std() > 0.05, f"`{name}` is always in the same place (the middle?): draw it at random.")
         case.that(abs(where.mean() - 0.5) < 0.12 if len(where) > 100 else True, f"`{name}` is not uniform between 0 and the last place where the box fits.")
+    if height > 20:
+        together = torch.corrcoef(torch.stack([top / room_y, left / room_x]))[0, 1]
+        case.that(abs(together) < 6 / math.sqrt(count), "`left` follows `top`: draw each on its own.")
+
+
+def _share_of_whole_images(height, width, scale, ratio):
+    """How often none of ten draws fits; the sizes are rounded to whole pixels."""
+    steps = torch.linspace(0, 1, 401, dtype=F64)
+    area = (scale[0] + (scale[1] - scale[0]) * steps) * height * width
+    r = ratio[0] * (ratio[1] / ratio[0]) ** steps[:, None]
+    fits = ((area / r).sqrt() < height + 0.5) & ((area * r).sqrt() < width + 0.5)
+    return (1 - fits.double().mean().item()) ** 10
 
 
 @exercise("03.9", points=2, needs=["throughput"])
