@@ -12,7 +12,7 @@
 # **You will be able to** write training, validation and prediction so that nothing is forgotten; stop a run early with its best weights; break it off and resume it bit for bit; open the loop with callbacks, so that a schedule, a learning-rate finder or
 # half precision need no change to it; look into a network's layers while it learns; read the same training in PyTorch Lightning.
 #
-# **Time** 180 min · **Know first** a training step (lab 02), `nn.Module` (lab 04), optimizers and schedules (lab 06)
+# **Time** 210 min · **Know first** a training step (lab 02), `nn.Module` (lab 04), optimizers and schedules (lab 06)
 #
 # How to work: run the cells from top to bottom. In an exercise, replace the line that raises `NotAttempted` (or the `...`) by your code, run the cell, then run its check.
 # Where a later cell needs an answer that you have not given yet, it takes the course's own and says so.
@@ -172,8 +172,8 @@ print(f"mean over the images:       {sum(size * mean for size, mean in zip(sizes
 # Return the mean loss over the **images** of the epoch. (The check runs on the CPU and cannot see whether you move the batches.)
 #
 # <details><summary>Hint 1</summary>Lab 02's training step, in a loop. <code>next(model.parameters()).device</code> says where the model is.</details>
-# <details><summary>Hint 2</summary><code>loss_fn</code> returns the batch's mean as a tensor with its graph. Add <code>loss.item()</code> times the number of images to a running total, and count the images.</details>
-# <details><summary>The parameters are right, the loss is not</summary>The last batch is shorter. A mean of the batches' means gives its images too much weight.</details>
+# <details><summary>Hint 2</summary>Two running sums: of the images' losses, and of the images. <code>loss_fn</code> returns the batch's <em>mean</em>, and a tensor with its graph.</details>
+# <details><summary>The parameters are right, the loss is not</summary>The last batch is shorter. A mean of the batches' means gives its images too much weight: add <code>loss.item()</code> times the number of images.</details>
 
 # %% exercise="07.2"
 def train(model: nn.Module, batches: Iterable, loss_fn: Callable, optimizer, scheduler=None) -> float:
@@ -313,7 +313,7 @@ ax = figure.axes[0]
 for patience, colour in ((1, 3), (3, 2), (6, 4)):
     last, best = stop_at(held_out, patience)
     ax.axvline(last, color=plotting.PALETTE[colour], linestyle=":", label=f"patience {patience}: stops after {last}, takes {best}")
-ax.legend(frameon=False, fontsize=8)
+ax.legend(fontsize=8, framealpha=1, edgecolor="none")
 plotting.show(figure, alt="Training loss falls to nearly zero over 40 epochs; validation loss falls, wavers for some twenty epochs, then creeps up. Vertical lines show where patience 1, 3 and 6 would stop.")
 print("patience  stops after  best epoch  its validation loss")
 for patience in (1, 3, 6):
@@ -342,14 +342,14 @@ print("copied:", copied["weight"].item())
 #
 # `init_weights` is for `model.apply`. `Trainer` has three methods:
 #
-# - `one_pass` is your `train` and your `validate` in one: the mode and the recording of a graph depend on `training`. While training, it also notes every batch's loss in `self.log["batch_loss"]`.
+# - `one_pass` is your `train` and your `validate` in one: the mode and the recording of a graph depend on `training`; it leaves the mode as it has set it. While training, it also notes every batch's loss in `self.log["batch_loss"]`.
 # - `fit` does, for each epoch, a pass over the training batches and one over the validation batches, notes the four numbers, and stops when the validation loss has not gone *below its best* for `patience` epochs in a row (`None`: it never stops early).
-#   At its end the model has the weights of its best epoch and the mode that it had before.
+#   At its end the model has the weights of this fit's best epoch and the mode that it had before.
 # - `predict` gives the logits of all batches, in their order, as one tensor on the CPU; evaluation mode, no graph, the mode as it was.
 #
 # <details><summary>Hint 1</summary><code>model.train(training)</code> and <code>with torch.set_grad_enabled(training):</code> are two switches that take a bool. Only zero, backward, step and the batch's log stand under <code>if training:</code>.</details>
-# <details><summary>Hint 2</summary>In <code>fit</code>, three variables: the best loss (infinity at first), a <code>copy.deepcopy</code> of the best <code>state_dict()</code>, and how many epochs you have waited. A new best sets the last one to 0, else it grows by 1; equal to the patience, <code>break</code>.</details>
-# <details><summary>The case with patience fails, the plain one passes</summary>Write down the validation losses 5, 4, 6, 3, 7, 8 with patience 2: the run sees all six, and takes the weights of the 3. Waiting starts anew at each new best, and the copy must be made in the epoch of the best, not at the end.</details>
+# <details><summary>Hint 2</summary>In <code>fit</code>, three variables: the best loss, a copy of the best <code>state_dict()</code>, and how many epochs you have waited. What are they before the first epoch, and what does a new best do to each?</details>
+# <details><summary>The case with patience fails, the plain one passes</summary>A new best sets the waiting to 0, any other epoch adds 1; equal to the patience, <code>break</code>. Write down the validation losses 5, 4, 6, 3, 7, 8 with patience 2: the run sees all six, and takes the weights of the 3. Waiting starts anew at each new best, and the copy must be made in the epoch of the best, not at the end.</details>
 # <details><summary>'NoneType' object has no attribute 'fill_' …</summary>A layer made with <code>bias=False</code> has <code>bias = None</code>; and batch norms have a weight too, which stays as it is.</details>
 
 # %% exercise="07.4"
@@ -366,7 +366,7 @@ def init_weights(module: nn.Module) -> None:
 class Trainer:
     """Trains a classifier, keeps a log, stops early, predicts.
 
-    `log` holds a list under each name: "batch_loss" for every batch that was trained on, and for every epoch the mean
+    `log`, which goes on over all fits, holds a list under each name: "batch_loss" for every batch that was trained on, and for every epoch the mean
     over the images of "train_loss", "train_accuracy", "val_loss", "val_accuracy".
 
     Args:
@@ -404,7 +404,7 @@ class Trainer:
     def fit(self, train_batches: Iterable, val_batches: Iterable, epochs: int, patience: int | None = None) -> dict[str, list[float]]:
         """Train and validate; stop after `patience` epochs in a row without a new lowest validation loss.
 
-        At the end the model has the weights (and buffers) of its best epoch, and the mode that it had before.
+        At the end the model has the weights (and buffers) of this fit's best epoch, and the mode that it had before.
 
         Returns:
             the log.
@@ -462,7 +462,7 @@ except NotAttempted:
 # %% [markdown]
 # ## 4 · Break off, and go on
 #
-# A run of a day will be broken off: power, quota, a colleague. A **checkpoint** is a file from which it goes on. Is it enough to save the weights? Four epochs in one go; and twice two epochs, the second two by a new optimizer that gets only the weights:
+# A run of a day will be broken off: power, quota, a colleague. A **checkpoint** is a file from which it goes on. Is it enough to save the weights? Four epochs in one go; and twice two epochs, the second two with everything new but the model's weights:
 
 # %% tags=["demo"]
 def parts(seed=1):
@@ -568,6 +568,9 @@ try:
 except NotAttempted:
     print("The comparison appears when you have solved exercise 07.5.")
 
+# %%
+progress("07")
+
 # %% [markdown]
 # Two habits more. Write to `run.pt.part` and then rename it over `run.pt` (`os.replace`): a crash while writing then costs the new checkpoint, not both. And *make the first-day run resume*, once, on purpose: a checkpoint that has never been loaded is a hope.
 #
@@ -607,7 +610,7 @@ print(inspect.getsource(CancelBatch))
 # All four stages follow the same rule, so it is written once.
 #
 # ### Exercise 07.6 · A stage
-# ●●● · 15 min · 3 points
+# ●●● · 20 min · 3 points
 #
 # Write `run`, the one place in which callbacks are told of a stage:
 #
@@ -618,8 +621,8 @@ print(inspect.getsource(CancelBatch))
 # A method whose name is in a string is found by `getattr(callback, name)`; `event` shows how.
 #
 # <details><summary>Hint 1</summary><code>try</code> … <code>except cancel</code> … <code>finally</code>: Python has a place for each of the three sentences.</details>
-# <details><summary>Hint 2</summary>Keep a list of those who were told: append the callback <em>before</em> you call its <code>before_…</code>, and go through <code>reversed(list)</code> in the <code>finally</code>. Or let <code>contextlib.ExitStack</code> keep that list: <code>stack.callback(function, argument)</code>.</details>
-# <details><summary>The plain case passes, one where a callback raises in before_… does not</summary>The calls of <code>before_…</code> must stand inside the <code>try</code>, and a callback that raised there has been told: it gets its cleanup; those after it were not told, and get none.</details>
+# <details><summary>Hint 2</summary>Sentence 3 needs a list of those who were told. When does a callback get onto it, if one that raises in its <code>before_…</code> is to be there too? (Or let <code>contextlib.ExitStack</code> keep the list: <code>stack.callback(function, argument)</code>.)</details>
+# <details><summary>The plain case passes, one where a callback raises in before_… does not</summary>The calls of <code>before_…</code> must stand inside the <code>try</code>, and a callback that raised there has been told: append it to the list <em>before</em> you call it. Those after it get no cleanup. In the <code>finally</code>, go through <code>reversed(…)</code> of the list.</details>
 
 # %% exercise="07.6"
 class Events:
@@ -663,19 +666,19 @@ Events = mine_or_reference("07.6", Events)
 # (An `ExitStack` does one thing more than a `finally` with a loop: when one callback's cleanup crashes, the others still get theirs.)
 #
 # ### Exercise 07.7 · The Learner
-# ●●○ · 20 min · 3 points
+# ●●● · 30 min · 3 points
 #
 # The rest is your training loop, cut into pieces that `run` can run. `all_epochs` is given: two passes an epoch. Write
 #
-# - `fit`: remember the mode of *every* module (a frozen batch norm may be in evaluation mode while the model trains); empty the gradients, which may be left from something else; run the stage "fit" with the body `all_epochs`. However that ends, `self.callbacks` and all modes are as they were. Return the history.
+# - `fit`: remember the mode of *every* module (they may differ); empty the gradients, which may be left from something else; run the stage "fit" with the body `all_epochs`. However that ends, `self.callbacks` is as it was, and each module has its own mode again; during the fit all follow `self.training`. Return the history.
 # - `one_epoch`: switch the model's mode and the recording of graphs; for every batch set `self.x`, `self.y`, and run the stage "batch".
-# - `one_batch`: prediction, event, loss, event; in training also backward, event, and the stage "step".
+# - `one_batch`: prediction, event, loss, event; in training also backward, event, and the stage "step". A callback may put another `self.prediction` or `self.loss` in place: go on with what is there after the event.
 # - `one_step`: step, and empty the gradients *after* it. (So a cancelled step leaves them, and the next batch adds to them: lab 02's accumulation for free.)
 #
 # The classes that cancel are those imported above, one for each stage.
 #
 # <details><summary>Hint 1</summary>A stage is run as <code>all_epochs</code> runs the stage "epoch": with its body, a method without parentheses, and the class that cancels it. Events are told by <code>self.event("…")</code>. Which two attributes must be there before <code>after_predict</code> and <code>after_loss</code> are told?</details>
-# <details><summary>Hint 2</summary>In <code>fit</code>: a list of pairs (module, its mode) over <code>self.model.modules()</code>, then <code>try</code> and <code>finally</code>. Set <code>module.training</code> directly: <code>module.train(mode)</code> would change its children too.</details>
+# <details><summary>Hint 2</summary>In <code>fit</code>: a list of pairs (module, its mode) over <code>self.model.modules()</code>, then <code>try</code> and <code>finally</code>. Set <code>module.training</code> of each: <code>train(mode)</code> goes through all that is below a module.</details>
 # <details><summary>Everything passes but the mode after a crash</summary>What must happen in any case belongs into <code>finally</code>, and the modes must be read before the first pass changes them.</details>
 
 # %% exercise="07.7"
@@ -842,7 +845,7 @@ print("10 batches,", len(steps), "steps")
 # ●●○ · 12 min · 2 points
 #
 # For each pass, note the mean loss and the mean of each given function, over the pass's samples, in `learner.history`: under "train_loss", "train_accuracy" for `Metrics(accuracy=accuracy)`, and under "val_…" for a validation pass; a list with one float an epoch. The loss and the functions give *batch means*, and batches differ in size.
-# A pass that was cancelled (no `after_epoch`) leaves nothing behind.
+# A pass that was cancelled (no `after_epoch`) leaves nothing behind, one without a sample (every batch cancelled) nan. Keep no batch's graph.
 #
 # <details><summary>Hint 1</summary>Three events: reset in <code>before_epoch</code>, note in <code>after_loss</code>, write in <code>after_epoch</code>. <code>learner.training</code> says which split it is.</details>
 # <details><summary>Hint 2</summary><code>history.setdefault(name, [])</code> gives the list of that name, and makes it at the first time. Weight by <code>len(learner.y)</code>. Detach what you keep.</details>
@@ -851,6 +854,8 @@ print("10 batches,", len(steps), "steps")
 # %% exercise="07.8"
 class Metrics(Callback):
     """Loss and metrics of each pass, over its samples: `learner.history["train_loss"]`, `["val_accuracy"]`, …
+
+    A pass without a sample, all its batches having been cancelled, gives nan.
 
     Args:
         functions: each is called as `function(prediction, y)` and gives the batch's mean.
@@ -883,7 +888,7 @@ class Metrics(Callback):
         split = "train" if learner.training else "val"
         for name, values in self.values.items():
             total = sum(size * float(value) for size, value in zip(self.sizes, values))
-            learner.history.setdefault(f"{split}_{name}", []).append(total / sum(self.sizes))
+            learner.history.setdefault(f"{split}_{name}", []).append(total / sum(self.sizes) if self.sizes else float("nan"))
         ### END SOLUTION
 
 # %%
@@ -891,9 +896,6 @@ check("07.8")
 
 # %%
 Metrics = mine_or_reference("07.8", Metrics)
-
-# %%
-progress("07")
 
 # %% [markdown]
 # The others stand in `utils.callbacks`. Four of them, whole; read them as examples of what an event is good for. `order` decides who hears first: the device before all others, the bar late, to show what was measured.
@@ -938,7 +940,7 @@ plotting.show(figure, alt="Three panels. Losses by epoch fall for both splits; t
 # %% [markdown]
 # ### Which learning rate?
 #
-# Try them all: start tiny, multiply after each batch, and note the loss until it explodes. One epoch's time buys the answer (Smith, 2015). As a callback this needs `before_batch` (set the rate), `after_batch` (note, and `raise CancelFit` when the loss is four times its best), and above all `cleanup_fit`: afterwards
+# Try them all: start tiny, multiply after each batch, and note the loss until it explodes. Less than two epochs buy the answer (Smith, 2015). As a callback this needs `before_batch` (set the rate), `after_batch` (note, and `raise CancelFit` when the loss is four times its best), and above all `cleanup_fit`: afterwards
 # the weights, the optimizer, the order of batches and the random numbers are as if nothing had been, from a snapshot as in exercise 07.5.
 
 # %% tags=["demo"]
@@ -955,18 +957,20 @@ smooth = np.convolve(finder.losses, np.ones(3) / 3, mode="valid")
 figure, ax = plotting.subplots()
 ax.plot(finder.rates, finder.losses, color=plotting.PALETTE[5], label="each batch")
 ax.plot(finder.rates[1:-1], smooth, color=plotting.PALETTE[0], label="mean of three")
-ax.axvline(0.05, color=plotting.PALETTE[3], linestyle=":", label="this lab's 0.05")
-ax.set(xscale="log", xlabel="learning rate", ylabel="training loss", title="Sixty batches, sixty learning rates", ylim=(0, 5))
+lowest = finder.rates[int(smooth.argmin()) + 1]
+ax.axvspan(lowest / 10, lowest / 2, color=plotting.PALETTE[2], alpha=0.15, label=f"a tenth to a half of it: {lowest / 10:.2g} to {lowest / 2:.2g}")
+ax.axvline(lowest, color=plotting.PALETTE[3], linestyle=":", label=f"lowest mean: {lowest:.2g}")
+ax.set(xscale="log", xlabel="learning rate", ylabel="training loss", title=f"{len(finder.rates)} batches, {len(finder.rates)} learning rates", ylim=(0, 5))
 ax.legend(frameon=False)
-plotting.show(figure, alt="Training loss against the learning rate on a logarithmic axis: flat near 2.4 for tiny rates, falling from about 0.003 on, lowest near 0.05, then rising, and steeply beyond 1.")
+plotting.show(figure, alt="Training loss against the learning rate on a logarithmic axis: flat near 2.4 for tiny rates, falling from about 0.003 on, lowest between 0.05 and 0.15, then rising, and steeply beyond 1. The rates from a tenth to a half of the lowest point's are shaded.")
 
 # %% [markdown]
-# Read it from the left: too small to matter; then the loss falls; then it flattens and explodes. Take a rate where it still falls clearly, some three to ten times below the explosion; for a schedule that peaks, the upper end of that range.
+# Read it from the left: too small to matter; then the loss falls; then it flattens and explodes. Take the rate of the lowest loss divided by 2 to 10 (shaded); the peak of a schedule may go up to the lowest point itself. What lies beyond is too large, though nothing has exploded yet.
 #
 # ### Half precision
 #
 # A number of 16 bits takes half the memory and, on hardware made for it, a fraction of the time. `bfloat16` keeps float32's range and has only 8 bits of precision. `torch.autocast` runs layers that bear it (linear layers, convolutions) in half precision and leaves the weights, and sensitive operations, in float32.
-# It must be on for the forward pass and the loss, off for backward, and off again if the batch is cancelled or crashes; the callback is all about *when*:
+# It must be on for the forward pass and the loss, off for backward, and off again if the batch is cancelled or crashes; the callback is all about *when*. (Its `GradScaler`, `unscale_` and `CancelStep` are for `float16` alone, whose range is so small that gradients vanish unless the loss is scaled up.)
 
 # %% tags=["demo"]
 print(inspect.getsource(callbacks.MixedPrecision))
@@ -997,7 +1001,7 @@ for name, extra in (("float32", []), ("bfloat16", [callbacks.MixedPrecision()]))
 #
 # ### A crash leaves nothing behind
 #
-# Here a callback crashes in the middle of an epoch, while another one has hooks on the layers and the model is in training mode:
+# Here a callback crashes in the middle of an epoch, while another one has hooks on the layers. The model was in evaluation mode before the fit:
 
 # %% tags=["demo"]
 class Crash(Callback):
@@ -1011,7 +1015,7 @@ try:
     learner.fit(1, [statistics, Crash()])
 except ZeroDivisionError as error:
     print("crashed:", error)
-print("in training mode:", learner.model.training, "· hooks left:", sum(len(module._forward_hooks) for module in learner.model.modules()), "· callbacks:", [type(callback).__name__ for callback in learner.callbacks])
+print("back in evaluation mode:", not learner.model.training, "· hooks left:", sum(len(module._forward_hooks) for module in learner.model.modules()), "· callbacks:", [type(callback).__name__ for callback in learner.callbacks])
 
 # %% [markdown]
 # ## 7 · Looking into layers
@@ -1126,10 +1130,10 @@ for position, (name, scale) in enumerate(scales.items()):
 for ax, title in zip(axes, ("Activations: forward hooks", "Gradients: backward hooks")):
     ax.set(yscale="log", xlabel="layer", ylabel="standard deviation", title=title)
     ax.legend(frameon=False)
-plotting.show(figure, alt="Standard deviation of activations and gradients by layer for three initializations. With Kaiming's both stay level; with half of it both shrink by half at each layer; with four thirds both grow.")
+plotting.show(figure, alt="Standard deviation of activations and gradients by layer for three initializations. With Kaiming's both stay level up to the last hidden layer; with half of it activations shrink by half at each layer and gradients do so on their way back; with four thirds both grow. At the output layer, 7, the gradients of all three are near 0.003 to 0.004.")
 
 # %% [markdown]
-# With half the deviation, each layer halves what it is given: after six, 1/64 is left, and of the gradient on its way back as well. With a third more, it grows by as much at each layer. And during training? `ActivationStats` is a callback with such hooks; its `before_fit` puts them on, its `cleanup_fit` takes them off.
+# With half the deviation, each layer halves what it is given: after six, 1/64 is left, and of the gradient on its way back as well. With a third more, it grows by about a third at each layer. (Layer 7 is the output: ten gradients spread over 100 units, hence the step from 7 to 6 in all three.) And during training? `ActivationStats` is a callback with such hooks; its `before_fit` puts them on, its `cleanup_fit` takes them off.
 
 # %% tags=["demo"]
 print(inspect.getsource(callbacks.ActivationStats))
@@ -1147,21 +1151,23 @@ figure, axes = plotting.subplots(3, 3, size=(12, 8), sharex=True)
 for row, (name, (statistics, _)) in zip(axes, stories.items()):
     for ax, values, title in zip(row, (statistics.means, statistics.deviations, statistics.dead), ("mean", "standard deviation", "share of dead units")):
         for index, line in enumerate(values):
-            ax.plot(line, color=plotting.PALETTE[index], linewidth=1, label=f"layer {index + 1}")
+            ax.plot(line, color=plotting.PALETTE[(0, 1, 2, 3, 4, 7)[index]], linewidth=1, label=f"layer {index + 1}")
         ax.set(title=f"{name}: {title}", ylabel=title, ylim=(0, 1.02) if title.startswith("share") else None)
 for ax in axes[-1]:
     ax.set(xlabel="training batch")
-axes[0, 0].legend(frameon=False, fontsize=7, ncols=2)
-plotting.show(figure, alt="Nine panels: mean, standard deviation and share of dead units of six layers over the training batches, for three runs. With Kaiming's initialization they are level and few units die; with half of it the deep layers start near zero and stay there for some 30 batches; with four thirds of it the deviations leap up in the first batches, then fall, and most units of every layer are dead for good.")
+figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", frameon=False, ncols=6)
+plotting.show(figure, alt="Nine panels: mean, standard deviation and share of dead units of six layers over the training batches, for three runs. With Kaiming's initialization the layers swing together, and 40 % of the first layer's units die, few of the others; with half of it the deep layers start near zero and stay there for some 30 batches, and few units die; with four thirds of it the deviations leap up in the first batches, then fall, and most units of every layer are dead for good.")
 for name, (statistics, story) in stories.items():
     print(f"{name:8} val accuracy by epoch:", *(f"{value:6.1%}" for value in story["val_accuracy"]), f"  dead units in the last layer at the end: {statistics.dead[-1][-1]:.0%}")
 
 # %% [markdown]
+# Even with Kaiming's deviation some 40 % of layer 1 ends up silent, of the other layers about 10 % or less: the first steps at a rate of 0.05 are long ones, and a unit of layer 1 that they push below zero for all images gets no gradient and stays there, since the images do not change. Deeper units can wake up again when the layers before them move.
+#
 # *Write down* how you would tell the three runs apart from these pictures alone, without their losses.
 
 # %% [markdown]
 # <!-- ### BEGIN SOLUTION -->
-# With Kaiming's deviation the lines of all layers run side by side, start at a deviation of about 1 and move together; a third of the first layer's units die, few of the others.
+# With Kaiming's deviation the lines of all layers run side by side, start at a deviation of about 1 and move together; some 40 % of the first layer's units die, few of the others.
 # With half of it the lines fan out at the start, each layer lower than the one before it: hardly a signal reaches the end, hardly a gradient comes back, and for the first epoch nothing happens; then the layers wake up and it learns, an epoch late.
 # With four thirds the deviations at the start grow from layer to layer; the first steps are far too long, most units of all layers are pushed below zero for every image, and a ReLU that is 0 everywhere gets no gradient: the share of dead units jumps up and stays. That run is lost, whatever comes after.
 # <!-- ### END SOLUTION -->

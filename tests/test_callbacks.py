@@ -29,7 +29,7 @@ from utils.callbacks import (
     Schedule,
 )
 from utils.data import Batches
-from utils.events import Callback
+from utils.events import Callback, CancelBatch
 from utils.training import Learner, accuracy
 
 EPOCHS = 4
@@ -408,6 +408,16 @@ def test_progress_writes_a_line_an_epoch(capsys):
     line = rf"epoch  (\d)/2  train loss {number}  train accuracy {percent}  val loss {number}  val accuracy {percent}"
     lines = out.splitlines()
     assert [re.fullmatch(line, text)[1] for text in lines] == ["1", "2"]
+
+
+def test_a_pass_whose_batches_were_all_cancelled_gives_nan():
+    class Skip(Callback):
+        def before_batch(self, learner):
+            if not learner.training:
+                raise CancelBatch
+
+    history = make([Metrics(), Skip()]).fit(1)
+    assert math.isnan(history["val_loss"][0]) and not math.isnan(history["train_loss"][0])
 
 
 @pytest.mark.parametrize("total", [True, False])

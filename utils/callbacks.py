@@ -39,7 +39,8 @@ class Device(Callback):
 class Metrics(Callback):
     """Loss and metrics of each pass, over its samples: `learner.history["train_loss"]`, `["val_accuracy"]`, …
 
-    A batch counts by its size: the last one may be shorter.
+    A batch counts by its size: the last one may be shorter. A pass without a sample, all its batches having been
+    cancelled, gives nan.
 
     Args:
         functions: each is called as `function(prediction, y)` and gives the batch's mean.
@@ -64,7 +65,7 @@ class Metrics(Callback):
         split = "train" if learner.training else "val"
         for name, values in self.values.items():
             total = sum(size * float(value) for size, value in zip(self.sizes, values))
-            learner.history.setdefault(f"{split}_{name}", []).append(total / sum(self.sizes))
+            learner.history.setdefault(f"{split}_{name}", []).append(total / sum(self.sizes) if self.sizes else math.nan)
 
 
 class Recorder(Callback):

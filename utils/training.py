@@ -5,7 +5,6 @@ from contextlib import ExitStack
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from .events import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep
 
@@ -37,7 +36,7 @@ def train(model: nn.Module, batches: Iterable, loss_fn: Callable, optimizer, sch
     device = next(model.parameters()).device
     model.train()
     total, count = 0.0, 0
-    for x, y in tqdm(batches, desc="train", leave=False):
+    for x, y in batches:
         x, y = x.to(device), y.to(device)
         loss = loss_fn(model(x), y)
         optimizer.zero_grad()

@@ -57,7 +57,7 @@ def _trainer(switch="self.model.train(training)", grad="torch.set_grad_enabled(t
              better="loss < best", keep="copy.deepcopy(self.model.state_dict())", reset="waited = 0", remember="best = loss", stop="waited == patience",
              put_back="self.model.load_state_dict(kept)", mode_back="self.model.train(was)", result="return self.log", watch="pass",
              predict_mode="self.model.eval()", predict_grad="torch.no_grad()", predict_back="self.model.train(was)",
-             predicted="torch.cat([self.model(x) for x, _ in batches])", init=_INIT):
+             predicted="torch.cat([self.model(x) for x, _ in batches])", init=_INIT, first='best, kept, waited, before = float("inf"), None, 0, float("inf")'):
     return f"""
 {init}
 class Trainer:
@@ -85,8 +85,8 @@ class Trainer:
 
     def fit(self, train_batches, val_batches, epochs, patience=None):
         was = self.model.training
-        best, kept, waited, before = float("inf"), None, 0, float("inf")
-        for _ in range(epochs):
+        {first}
+        for epoch in range(epochs):
             train_loss, train_accuracy = self.one_pass(train_batches, True)
             loss, accuracy = self.one_pass(val_batches, False)
             for name, value in (("train_loss", train_loss), ("train_accuracy", train_accuracy), ("val_loss", loss), ("val_accuracy", accuracy)):
@@ -115,7 +115,7 @@ class Trainer:
 """
 
 
-def _checkpoint(left_out=(), model="model.state_dict()", end="return states['epoch']", load="torch.load(path, weights_only=True)", save="torch.save(states, path)", loading=None,
+def _checkpoint(left_out=(), model="model.state_dict()", end="return states['epoch']", load='torch.load(path, map_location="cpu", weights_only=True)', save="torch.save(states, path)", loading=None,
                 before="pass", after="pass"):
     saved = {"model": model, "optimizer": "optimizer.state_dict()", "scheduler": "scheduler.state_dict()", "order": "generator.get_state()", "random": "torch.get_rng_state()"}
     loaded = {"model": "model.load_state_dict(states['model'])", "optimizer": "optimizer.load_state_dict(states['optimizer'])",
@@ -229,7 +229,7 @@ class Learner(Events):
 
 
 def _metrics(reset="self.rows = []", note="self.rows.append([len(learner.y), learner.loss.item(), *(float(f(learner.prediction, learner.y)) for f in self.functions.values())])",
-             where="after_epoch", mean="sum(r[0] * r[i] for r in self.rows) / sum(r[0] for r in self.rows)", split='"train" if learner.training else "val"',
+             where="after_epoch", mean="sum(r[0] * r[i] for r in self.rows) / sum(r[0] for r in self.rows) if self.rows else float('nan')", split='"train" if learner.training else "val"',
              names='["loss", *self.functions]', put='learner.history.setdefault(f"{split}_{name}", []).append(value)', init="pass", at="after_loss"):
     return f"""
 class Metrics(Callback):
@@ -309,6 +309,8 @@ MISTAKES = {
         (_train(step="pass"), "optimizer.step() is missing"),
         (_train(start="pass"), "not in training mode"),
         (_train(schedule="pass"), "step the scheduler after every batch"),
+        (_train(after="scheduler and scheduler.step()", schedule="pass"), "at the next batch's rate"),
+        (_train(add="total += loss_fn(model(x), y).item() * len(y)"), "called more than once"),
         (_train(add="total += loss.item()", end="return total / len(batches)"), "averaged the batch means"),
         (_train(add="total += loss.item()"), "Multiply each by its number"),
         (_train(add="total = loss.item()", end="return total"), "last batch only"),
@@ -335,6 +337,9 @@ MISTAKES = {
         (_validate(loss="total += loss_fn(logits, y) * len(y)"), "not tensors"),
         (_validate(loss="total += F.cross_entropy(logits, y).item() * len(y)"), "Use the loss_fn that validate is given"),
         (_validate(head="", start="model.eval()\n    torch.set_grad_enabled(False)"), "switched off for good"),
+        (_validate(head="", start="model.eval()\n    torch.set_grad_enabled(False)", back="model.train(was)\n    torch.set_grad_enabled(True)"), "After an error inside validate"),
+        (_validate(head="", start="model.eval()\n    torch.set_grad_enabled(False)", back="model.train(was)\n    torch.set_grad_enabled(True)").replace("    total, correct", "    try:\n     total, correct")
+         .replace("    for x, y in batches:\n        logits = model(x)\n        total", "     for x, y in batches:\n        logits = model(x)\n        total").replace("    model.train(was)\n", "    finally:\n     model.train(was)\n ").replace("    torch.set_grad_enabled(True)", "    torch.set_grad_enabled(True)"), "validate switches them on"),
         (_validate(head="", start="model.eval()\n    for p in model.parameters():\n        p.requires_grad_(False)"), "froze the parameters"),
         (_validate(head="").replace("logits = model(x)", "logits = model(x).detach()"), "under torch.no_grad()"),
         (_validate(back="    model.train(was)\n        return total / count, correct / count"), "`return` stand inside the loop"),
@@ -366,6 +371,22 @@ MISTAKES = {
         (_trainer(predict_grad="torch.enable_grad()"), "predict recorded a graph"),
         (_trainer(predicted="torch.cat([self.model(x) for x, _ in batches]).softmax(1)"), "gives probabilities"),
         (_trainer(predicted="[self.model(x) for x, _ in batches][-1]"), "last batch only"),
+        (_trainer(better="loss <= best"), "`<`, not `<=`"),
+        (_trainer(better="loss < best and epoch > 0", first='best, kept, waited, before = float("inf"), copy.deepcopy(self.model.state_dict()), 0, 0'), "first epoch can be the best"),
+        (_trainer(better="loss < getattr(self, 'best', 9e9)", remember="self.best = loss", first="kept, waited = copy.deepcopy(self.model.state_dict()), 0"), "best of an earlier fit"),
+        (_trainer(first="best, kept, waited, before = float('inf'), None, 0, 0\n        self.log = {name: [] for name in self.log}"), "empties the log"),
+        (_trainer(stop="waited >= patience"), "`patience` may be None"),
+        (_trainer(better="-accuracy < best", remember="best = -accuracy"), "lowest validation *loss*"),
+        (_trainer(keep="[p.detach().clone() for p in self.model.parameters()]", put_back="[p.data.copy_(q) for p, q in zip(self.model.parameters(), kept)]"), "running averages are not: parameters() leaves buffers out"),
+        (_trainer(keep="kept", first="best, waited, before = float('inf'), 0, 0\n        kept = copy.deepcopy(self.model.state_dict())"), "weights from before the fit"),
+        (_trainer(keep="copy.deepcopy(self.model)", put_back="self.model = kept"), "another object now"),
+        (_trainer(predicted="torch.stack([self.model(x) for x, _ in batches])"), "torch.stack wants equal shapes"),
+        (_trainer(predicted="torch.cat([self.model(x) for x in batches])"), "A batch is a pair"),
+        (_trainer().replace("            for name, value in ((", "            log = ((").replace('("val_accuracy", accuracy)):\n                self.log[name].append(value)\n', '("val_accuracy", accuracy))\n')
+         .replace("                break\n", "                break\n            for name, value in log:\n                self.log[name].append(value)\n"), "missing in the log"),
+        (_trainer(init=_INIT.replace("uniform_(module.weight)", "normal_(module.weight)")), "no bounds"),
+        (_trainer(init=_INIT.replace("isinstance(module, (nn.Linear, nn.Conv2d))", "hasattr(module, 'weight') and module.weight.dim() > 1").replace("module.bias is not", "getattr(module, 'bias', None) is not")), "or an embedding"),
+        (_trainer(init=_INIT.replace("isinstance(module, (nn.Linear, nn.Conv2d))", "hasattr(module, 'weight') and module.weight.dim() > 1")), "not whether it has a weight"),
         (_trainer(init=_INIT.replace("xavier_uniform_(module.weight)", "kaiming_normal_(module.weight)")), "Kaiming's rule"),
         (_trainer(init=_INIT.replace("xavier_uniform_(module.weight)", "normal_(module.weight, std=0.01)")), "Xavier's is"),
         (_trainer(init=_INIT.replace("(nn.Linear, nn.Conv2d)", "nn.Linear")), "Conv2d(20, 40, 5) as they were"),
@@ -385,6 +406,16 @@ MISTAKES = {
         (_checkpoint(model="{n: p.data for n, p in model.named_parameters()}", loading={"model": "model.load_state_dict(states['model'], strict=False)"}), "running averages are not back"),
         (_checkpoint(end="pass"), "returns None"),
         (_checkpoint(end="return states['epoch'] + 1"), "the epoch plus one"),
+        (_checkpoint(end="return scheduler.last_epoch"), "the scheduler's count"),
+        (_checkpoint(load="torch.load(path, map_location='cpu', weights_only=False)"), "runs whatever code"),
+        (_checkpoint(load="torch.load(path)"), "come back there"),
+        (_checkpoint(load="__import__('pickle').loads(path.read_bytes())", save="path.write_bytes(__import__('pickle').dumps(states))"), "runs whatever code"),
+        (_checkpoint(load="torch.load(path, 'cpu') | torch.load(f'{path}.2', 'cpu')", save="torch.save({'model': states.pop('model')}, path)\n    torch.save(states, f'{path}.2')"), "one file"),
+        (_checkpoint().replace("generator.get_state()", "generator.initial_seed()").replace("generator.set_state(", "generator.manual_seed("), "A seed is the state of the beginning"),
+        (_checkpoint().replace("torch.get_rng_state()", "torch.initial_seed()").replace("torch.set_rng_state(", "torch.manual_seed("), "A seed is the state of the beginning"),
+        (_checkpoint().replace("generator.get_state()", "torch.get_rng_state()"), "another generator's"),
+        (_checkpoint().replace("optimizer.state_dict()", "optimizer.param_groups[0]['lr']").replace("optimizer.load_state_dict(states['optimizer'])", "optimizer.param_groups[0]['lr'] = states['optimizer']"), "forgotten its momentum"),
+        (_checkpoint().replace("scheduler.state_dict()", "scheduler"), "refuses"),
         (_checkpoint(save="pass"), "wrote no file"),
         (_checkpoint(model="model", loading={"model": "model.load_state_dict(states['model'].state_dict())"}), "refuses"),
         (_checkpoint(before="torch.manual_seed(0)"), "changed torch's random state"),
@@ -408,6 +439,12 @@ MISTAKES = {
         (_run(before="heard.append(c)\n                getattr(c, f'before_{stage}')()"), "methods get the learner"),
         (_run(before="heard.append(c)\n                getattr(c, f'before_{stage}')(c)"), "which is `self` here"),
         (_run(body="body(self)\n            self.event(f'after_{stage}')"), "without arguments"),
+        (_run(catch="except Exception as error:\n            if type(error) is not cancel:\n                raise"), "subclass of `cancel`"),
+        (_run(body="body()", catch="except cancel:\n            pass\n        else:\n            self.event(f'after_{stage}')"), "after_… stands outside the `try`"),
+        (_events("        self.event(f'before_{stage}')\n        try:\n            body()\n            self.event(f'after_{stage}')\n        except cancel:\n            pass\n        finally:\n"
+                 "            for c in reversed(self.callbacks):\n                getattr(c, f'cleanup_{stage}')(self)\n"), "before_… stands outside the `try`"),
+        (_run(body="body()", after="self.event(f'after_{stage}')"), "told after the cleanup"),
+        (_run(cleanup="finally:\n            for c in reversed(heard):\n                getattr(c, f'cleanup_{stage}')(self)\n            return"), "no `return` in a `finally`"),
         (_run(catch="except 'cancel':\n            pass"), "the class itself"),
     ],
     "07.7": [
@@ -422,6 +459,16 @@ MISTAKES = {
         (_learner(grad="torch.enable_grad()", if_training="True"), "Backward in a validation pass"),
         (_learner(guard="after"), "put the modes back"),
         (_learner(back="pass"), "put the modes back"),
+        (_learner(modes="[(m, m.training) for m in [self.model, *self.model.children()]]"), "layers inside these"),
+        (_learner(switch="self.model.train(self.training)\n        for m in getattr(self, 'frozen', ()):\n            m.training = False", start="self.frozen = [m for m, mode in modes if not mode and self.model.training]\n        self.optimizer.zero_grad()"),
+         "every module follows self.training"),
+        (_learner(backward="loss.backward()").replace("self.loss = self.loss_fn", "loss = self.loss = self.loss_fn"), "backward starts from the old one"),
+        (_learner().replace("self.prediction = self.model", "prediction = self.prediction = self.model").replace("loss_fn(self.prediction", "loss_fn(prediction"), "not that of self.prediction"),
+        (_learner(start="self.history = {}\n        self.optimizer.zero_grad()"), "kept over all fits"),
+        (_learner(run='try:\n                self.event("before_fit")\n                self.all_epochs()\n                self.event("after_fit")\n            except CancelFit:\n                pass\n'
+                      '            finally:\n                for c in reversed(self.callbacks):\n                    c.cleanup_fit(self)'), "by hand"),
+        (_learner(back="for m, mode in modes:\n                m.training = mode\n            return self.history"), "no return in the finally"),
+        (_learner(run='self.run("fit", self.all_epochs(), CancelFit)'), "self.all_epochs, self.one_batch"),
         (_learner(modes="self.model.training", back="self.model.train(modes)"), "a frozen batch norm"),
         (_learner(back="self.model.training = modes[0][1]"), "children"),
         (_learner(lasting="pass"), "for this fit only"),
@@ -450,7 +497,15 @@ MISTAKES = {
         (_metrics(put='learner.history[f"{split}_{name}"] = value'), "should be a list"),
         (_metrics(put='learner.history.setdefault(f"{split}_{name}", []).append(torch.tensor(value))'), "Python floats, not tensors"),
         (_metrics(put="pass"), "history is empty"),
-        (_metrics(at="after_backward"), "count them in after_loss"),
+        (_metrics(at="after_backward"), "Count them in after_loss"),
+        (_metrics(mean="sum(r[0] * r[i] for r in self.rows) / sum(r[0] for r in self.rows)"), "there are none: nan"),
+        (_metrics(where="after_epoch").replace("        split =", "        if not self.rows:\n            return\n        split ="), "is in the history too: nan"),
+        (_metrics(split='"train" if learner.training else "valid"'), "asked for are"),
+        (_metrics(reset="self.rows = []\n        for name in ('loss', *self.functions):\n            learner.history.setdefault(('train_' if learner.training else 'val_') + name, [])"), "empty list"),
+        (_metrics(note="self.rows.append([len(learner.y), learner.loss, *(float(f(learner.prediction, learner.y)) for f in self.functions.values())])", put='learner.history.setdefault(f"{split}_{name}", []).append(float(value))'), "graph of every batch"),
+        (_metrics(reset="self.rows, self.n, self.total = [], 0, 0.0", note="self.rows.append([len(learner.y), 0, *(float(f(learner.prediction, learner.y)) for f in self.functions.values())])\n        self.n += len(learner.y)\n        self.total = self.total + learner.loss * len(learner.y)",
+                  mean="(float(self.total) / self.n if i == 1 else sum(r[0] * r[i] for r in self.rows) / self.n) if self.n else float('nan')"), "graph of every batch"),
+        (_metrics(note="self.rows.append([len(learner.y), learner.loss.item(), *(float(f(learner.y, learner.prediction)) for f in self.functions.values())])"), "the prediction comes first"),
     ],
     "07.9": [
         (_look(hook="lambda *seen: self.function(index, *seen)"), "last index"),
@@ -464,6 +519,10 @@ MISTAKES = {
         (_look(hook="lambda m, i, o, index=index: (self.function(index, m, i, o), None)[1]"), "your hook must return it"),
         (_look(hook="self.function"), "give it the index first"),
         (_look(register="module.register_forward_hook"), "register_full_backward_hook"),
+        (_look(register="module.register_backward_hook if self.backward else module.register_forward_hook"), "is out of date"),
+        (_look(register="module.register_full_backward_pre_hook if self.backward else module.register_forward_hook"), "pre_hook"),
+        (_look(hook="lambda m, i, o, index=index: self.function(index, m, i[0], o)"), "as a tuple"),
+        (_look().replace("            if self.function is not None:\n                self.function(", "            if self.shown is not None:\n                self.shown(").replace("        self.function = function\n", "        self.function = self.shown = function\n"), "it may be set later"),
         (_look(modules="enumerate(self.modules, start=1)"), "counted from 1"),
         (_look(layers="list(layers)"), "plain list"),
         (_look(loop="x = layer(x)", final="self.function and self.function(index, layer, x)"), "once, at the end"),
@@ -497,7 +556,7 @@ RIGHT = {
     "07.5": [
         _checkpoint(),
         "def save_checkpoint(path, epoch, *parts):\n    torch.save([epoch, torch.get_rng_state(), parts[-1].get_state(), *(part.state_dict() for part in parts[:-1])], str(path))\n\n"
-        "def load_checkpoint(path, *parts):\n    epoch, numbers, order, *states = torch.load(path)\n    for part, state in zip(parts, states):\n        part.load_state_dict(state)\n"
+        "def load_checkpoint(path, *parts):\n    epoch, numbers, order, *states = torch.load(path, torch.device('cpu'))\n    for part, state in zip(parts, states):\n        part.load_state_dict(state)\n"
         "    parts[-1].set_state(order)\n    torch.random.set_rng_state(numbers)\n    return epoch",
     ],
     "07.6": [_run(), _events("        if not self.callbacks:\n            try:\n                body()\n            except cancel:\n                pass\n            return\n"
@@ -509,7 +568,10 @@ RIGHT = {
                                   switch="self.model.train() if self.training else self.model.eval()", one_step="self.optimizer.step()\n        for p in self.model.parameters():\n            p.grad = None")],
     "07.8": [_metrics(), _metrics(reset="self.rows, self.n, self.sums = [], 0, torch.zeros(1 + len(self.functions), dtype=torch.float64)",
                                   note="self.n += len(learner.prediction)\n        self.sums += len(learner.y) * torch.tensor([learner.loss.item(), *(float(f(learner.prediction, learner.y)) for f in self.functions.values())], dtype=torch.float64)",
-                                  mean="(self.sums[i - 1] / self.n).item()")],
+                                  mean="(self.sums[i - 1] / self.n).item()"),
+             _metrics(reset="self.p, self.y = [torch.zeros(0, 4)], [torch.zeros(0, dtype=torch.int64)]", note="self.p.append(learner.prediction.detach())\n        self.y.append(learner.y)", names='[learner.loss_fn, *self.functions.values()]',
+                      mean="float(name(torch.cat(self.p), torch.cat(self.y))) if len(self.p) > 1 else float('nan')", put="learner.history.setdefault(f'{split}_' + ['loss', *self.functions][i - 1], []).append(value)"),
+             _metrics(note="self.rows.append([len(learner.x), float(learner.loss), *(float(f(learner.prediction, learner.y)) for f in self.functions.values())])")],
     "07.9": [_look(), _look(hook="__import__('functools').partial(self.function, index)"),
              _look(enter="self.stack = ExitStack()\n        for i, m in enumerate(self.modules):\n            put = m.register_full_backward_hook if self.backward else m.register_forward_hook\n"
                          "            self.stack.enter_context(put(lambda *seen, i=i: self.function(i, *seen)))", leave="self.stack.close()")],

@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import linecache
 import random
+import re
 import textwrap
 import types
 import warnings
@@ -377,7 +378,8 @@ def explain_error(item: Exercise, error: BaseException, namespace: dict) -> Fail
     full_text = f"{frames[-1][0].co_name}: {text}" if frames else text
     for fragment, meaning in item.errors.items():
         if fragment in full_text:
-            text, named = f"{meaning}\n(Python says: {text})", True
+            said = re.sub(r"\x1b\[\d*m", "", text.splitlines()[0])  # torch's longest messages have colours and ten lines
+            text, named = f"{meaning}\n(Python says: {said if len(said) <= 200 else said[:200] + '…'})", True
             break
     hidden = hidden_names(namespace, {name for code, _ in frames for name in code.co_names})
     return Failed(text + where + (f"\n{hidden}" if hidden else ""), named=named)
