@@ -1,9 +1,37 @@
-"""What lab 08 builds around a network: the confusion matrix, the schedule, and the fast recipe of its last part."""
+"""What lab 08 builds: accuracy on each class, the confusion matrix, the schedule, and the fast recipe of its last part."""
 
 from collections.abc import Callable
 
 import torch
 from torch import nn
+
+from .events import Callback
+
+
+class ClassAccuracy(Callback):
+    """Accuracy on each class of the validation images, after every epoch (lab 08).
+
+    Args:
+        num_classes: K.
+    Attributes:
+        by_epoch: a list with one tensor an epoch: float (K,), from 0 to 1; nan for a class that has no image.
+    """
+
+    def __init__(self, num_classes: int):
+        self.num_classes, self.by_epoch = num_classes, []
+
+    def before_epoch(self, learner):
+        self.right, self.images = torch.zeros(self.num_classes), torch.zeros(self.num_classes)
+
+    def after_predict(self, learner):
+        y = learner.y.cpu()
+        hits = learner.prediction.argmax(dim=1).cpu() == y
+        self.right += torch.bincount(y[hits], minlength=self.num_classes)
+        self.images += torch.bincount(y, minlength=self.num_classes)
+
+    def after_epoch(self, learner):
+        if not learner.training:
+            self.by_epoch.append(self.right / self.images)
 
 
 def confusion(predicted: torch.Tensor, y: torch.Tensor, num_classes: int) -> torch.Tensor:

@@ -262,7 +262,10 @@ def _fit(state, train_batches, val_batches, epochs, lr, factor=lambda step: 1.0,
     return {"rates": rates, "weights": _flat(model.state_dict()), "logits": logits, "train_logits": seen_logits, "history": history}
 
 
-@exercise("08.5", points=3, needs=["ClassAccuracy"])
+_NO_ARGMAX = "The prediction is logits, (B, K): the class that the network says is their argmax(dim=1), one for each image."
+
+
+@exercise("08.5", points=3, needs=["ClassAccuracy"], reference="utils.recipe:ClassAccuracy")
 class ClassAccuracyByEpoch:
     """A callback: the accuracy on each class."""
 
@@ -270,6 +273,8 @@ class ClassAccuracyByEpoch:
         "object has no attribute 'by_epoch'": "by_epoch must be there from the start: self.by_epoch = [] in __init__.",
         "object has no attribute": "A name is used before it is set: set what lasts over the fit in __init__, and what belongs to one pass in before_epoch, with self. in front.",
         "takes 1 positional argument": "A callback's methods get the learner: def after_predict(self, learner).",
+        **{f"tensor {which} ({size})": _NO_ARGMAX for which in "ab" for size in (8, 12)},  # the first case's batches
+        "ZeroDivisionError": "A class without an image has no accuracy: nan. Tensors give it by themselves (0 / 0); Python's numbers raise this error instead.",
         "must match the size": "Counts of different lengths: bincount needs minlength=num_classes, else it stops at the largest class that occurs in the batch.",
         "argument 'input' (position 1) must be Tensor": "bincount wants a tensor of labels.",
     }
@@ -295,12 +300,13 @@ class ClassAccuracyByEpoch:
         model.load_state_dict(state)
         callback = student.ClassAccuracy(classes)
         if not isinstance(callback, Callback):
-            return {"by_epoch": None, "after": {}, "is_callback": False}
+            return {"by_epoch": None, "after": {}, "is_callback": False, "shared": False}
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
         Learner(model, train_batches, val_batches, nn.CrossEntropyLoss(), optimizer).fit(epochs, [callback])
-        return {"by_epoch": callback.by_epoch, "after": dict(model.state_dict()), "is_callback": True}
+        shared = getattr(student.ClassAccuracy(classes), "by_epoch", None) is callback.by_epoch
+        return {"by_epoch": callback.by_epoch, "after": dict(model.state_dict()), "is_callback": True, "shared": shared}
 
-    def judge(case, state, train_batches, val_batches, classes, epochs, by_epoch, after, is_callback):
+    def judge(case, state, train_batches, val_batches, classes, epochs, by_epoch, after, is_callback, shared):
         case.that(is_callback, "ClassAccuracy must be a Callback: class ClassAccuracy(Callback).")
         ran = _fit(state, train_batches, val_batches, epochs, lr=0.1)
         y = torch.cat([labels for _, labels in val_batches])
@@ -316,9 +322,10 @@ class ClassAccuracyByEpoch:
         batch_means = []
         for outputs in ran["logits"]:
             shares = torch.stack([counts(t[z.argmax(1) == t]) / counts(t) for z, (_, t) in zip(outputs, val_batches)])
-            batch_means += [shares.nanmean(0), shares.nan_to_num().mean(0)]
-        means, zero_means = torch.stack(batch_means[::2]), torch.stack(batch_means[1::2])
+            batch_means.append([shares.nanmean(0), shares.nan_to_num().mean(0), shares.mean(0)])
+        means = [torch.stack(variant) for variant in zip(*batch_means)]
         case.that(isinstance(by_epoch, list), "by_epoch should be a list with one tensor an epoch.")
+        case.that(not shared, "All ClassAccuracy objects share one list: by_epoch = [] in the class body belongs to the class. Make it in __init__: self.by_epoch = [].")
         case.that(by_epoch, "by_epoch is empty after the fit: append to it in after_epoch, in the validation pass (`not learner.training`).")
         case.that(len(by_epoch) != 2 * epochs, "by_epoch has two entries for each epoch: the pass over the training batches is told of too. Append only if `not learner.training`.")
         case.that(len(by_epoch) == epochs or len(by_epoch) % (epochs * len(val_batches)),
@@ -326,6 +333,8 @@ class ClassAccuracyByEpoch:
         case.that(len(by_epoch) == epochs, f"by_epoch has {len(by_epoch)} entries after {epochs} epochs; one an epoch is asked for.")
         case.that(all(isinstance(v, torch.Tensor) for v in by_epoch), "Each entry of by_epoch should be a tensor with one number for each class.")
         case.that(all(v.ndim for v in by_epoch), "An entry of by_epoch is one number; asked for is one for each class.")
+        case.that(all(v.ndim == 1 or v.shape[-1] != classes for v in by_epoch),
+                  f"The entries of by_epoch have the shapes {[tuple(v.shape) for v in by_epoch]}: one dimension is too many, ({classes},) is asked for.")
         case.that(all(v.shape == (classes,) for v in by_epoch),
                   f"The entries of by_epoch have the shapes {[tuple(v.shape) for v in by_epoch]}; one number for each of the {classes} classes is asked for: minlength=num_classes.")
         y_train = torch.cat([labels for _, labels in train_batches])
@@ -341,12 +350,14 @@ class ClassAccuracyByEpoch:
             "Divided by the number of all images: each class has its own number of images.": right / len(y),
             "Divided by how often the network *says* the class (that is precision). Asked for is the share of the class's own images.": [right / said, (right / said).nan_to_num()],
             "In percent; asked for is a fraction from 0 to 1.": 100 * want,
-            "The mean of the batches' shares: the last batch is shorter, and may lack a class. Count over the whole pass, and divide once.": [means, zero_means],
+            "The mean of the batches' shares: the last batch is shorter, and may lack a class. Count over the whole pass, and divide once.": means,
             "Only the last batch was counted: add up over the pass, += in place of =.":
                 torch.stack([counts(t[z.argmax(1) == t]) / counts(t) for outputs in ran["logits"] for z, (_, t) in [(outputs[-1], val_batches[-1])]]),
             "The overall accuracy, repeated; each class has its own.": (right.sum(1, keepdim=True) / len(y)).expand_as(want),
             "This is the share of *wrong* answers.": 1 - want,
-            "The images of the training pass are counted too: leave after_predict at once when `learner.training`.": (right + right_train) / (images + counts(y_train)),
+            "The images of the training pass are counted too: leave after_predict at once when `learner.training`.":
+                [(right + right_train) / (images + counts(y_train)), (right + right_train).cumsum(0) / ((images + counts(y_train)) * torch.arange(1, epochs + 1)[:, None])],
+            "These are the shares of the training pass: append in the other one, if `not learner.training`.": right_train / counts(y_train),
         })
         case.close(_flat(after), ran["weights"], what="The vector of weights after the fit, with your callback", rtol=1e-6, mistakes={
             "The callback changed the training: it should only look.": _flat(state),
@@ -587,8 +598,8 @@ class OneCycle:
 
 
 def _factor(step, total) -> float:
-    """The schedule that the probe of 08.10 hands over."""
-    return 0.1 + 0.8 * (1 - step / total) ** 2
+    """The schedule that the probe of 08.10 hands over: it depends on step and total, not on their ratio alone."""
+    return 0.03 + 0.9 * (1 - step / total) ** 2 * total / (total + 2)
 
 
 @exercise("08.10", points=3, needs=["make_learner"])
@@ -601,13 +612,17 @@ class MakeLearner:
         "Boolean value of Tensor with more than one value": "nn.CrossEntropyLoss is a class: the loss is nn.CrossEntropyLoss(), with parentheses.",
         "takes 1 positional argument but 2 were given": "Metrics takes its functions by name: Metrics(accuracy=accuracy).",
         "is not an Optimizer": "LambdaLR(optimizer, function): make the optimizer first, and hand it over.",
+        "takes from 6 to 7 positional": "The callbacks are one argument, a list: Learner(model, train_batches, val_batches, loss_fn, optimizer, [callbacks]).",
+        "'LambdaLR' object has no attribute 'zero_grad'": "The Learner wants the optimizer itself; the scheduler goes into the callback Schedule(scheduler).",
+        "has no attribute 'zero_grad'": "The loss comes fourth, the optimizer fifth: Learner(model, train_batches, val_batches, loss_fn, optimizer, [callbacks]).",
+        "'SGD' object is not callable": "The loss comes fourth, the optimizer fifth: Learner(model, train_batches, val_batches, loss_fn, optimizer, [callbacks]).",
+        "list index out of range": "LambdaLR asks for one factor more than there are steps: after the last batch it wants factor(total). A function, lambda step: schedule(step, total), has it.",
         "is not iterable": "The callbacks are a list, and the batches come second and third: Learner(model, train_batches, val_batches, loss_fn, optimizer, [callbacks]).",
         "can't multiply sequence": "The number of steps is epochs * len(train_batches).",
-        "ZeroDivisionError": "The schedule was called with a total of 0: hand it epochs * len(train_batches).",
     }
 
     def inputs(rng):
-        yield {"state": _state(rng), "train_batches": _batches(rng, (8, 8, 8, 3)), "val_batches": _batches(rng, (7, 7)), "epochs": 3, "lr": 0.1}
+        yield {"state": _state(rng), "train_batches": _batches(rng, (8, 8, 8, 3)), "val_batches": _batches(rng, (7, 7, 5)), "epochs": 3, "lr": 0.07}
         yield {"state": _state(rng), "train_batches": _batches(rng, (5,)), "val_batches": _batches(rng, (4, 4, 1)), "epochs": 3, "lr": 0.05, "_case": "one batch an epoch"}
         yield {"state": _state(rng), "train_batches": _batches(rng, (6, 6, 6, 2)), "val_batches": _batches(rng, (9,)), "epochs": 1, "lr": 0.2, "_case": "one epoch"}
 
@@ -619,7 +634,7 @@ class MakeLearner:
 
         model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
         model.load_state_dict(state)
-        rates, totals = [], []
+        rates, calls = [], []
 
         class Watch(Callback):
             order = 100
@@ -628,18 +643,23 @@ class MakeLearner:
                 rates.append(learner.optimizer.param_groups[0]["lr"])
 
         def schedule(step, total):
-            totals.append(total)
-            return 0.1 + 0.8 * (1 - step / total) ** 2
+            calls.append([step, total])
+            if not isinstance(total, (int, float)) or total == 0:
+                return 0.5 + 0.01 * len(calls)  # told by `calls`
+            return 0.03 + 0.9 * (1 - step / total) ** 2 * total / (total + 2)
 
         made = student.make_learner(model, train_batches, val_batches, epochs, lr, schedule)
-        started = {name: not torch.equal(value, state[name]) for name, value in model.state_dict().items()}
+        started = any(not torch.equal(value, state[name]) for name, value in model.state_dict().items())
         if not isinstance(made, Learner):
-            return {"kind": type(made).__name__, "started": any(started.values()), "rates": [], "totals": totals, "after": {}, "history": {}}
+            return {"kind": type(made).__name__, "started": started, "rates": [], "calls": [], "after": {}, "history": {}, "settings": {}}
         made.fit(epochs, [Watch()])
-        return {"kind": "Learner", "started": any(started.values()), "rates": rates, "totals": totals, "after": dict(model.state_dict()), "history": made.history}
+        held = [id(p) for group in made.optimizer.param_groups for p in group["params"]]
+        settings = {name: made.optimizer.param_groups[0].get(name, 0) for name in ("momentum", "nesterov", "weight_decay", "dampening")}
+        settings |= {"optimizer": type(made.optimizer).__name__, "all": set(held) == {id(p) for p in model.parameters()}, "reduction": getattr(made.loss_fn, "reduction", "mean")}
+        return {"kind": "Learner", "started": started, "rates": rates, "calls": calls, "after": dict(model.state_dict()), "history": made.history, "settings": settings}
 
-    def judge(case, state, train_batches, val_batches, epochs, lr, kind, started, rates, totals, after, history):
-        steps = len(train_batches)
+    def judge(case, state, train_batches, val_batches, epochs, lr, kind, started, rates, calls, after, history, settings):
+        steps, checks = len(train_batches), len(val_batches)
         total = epochs * steps
         case.that(not started, "The network has been trained already when make_learner returns: leave .fit() to the caller, and return the learner.")
         case.that(kind != "NoneType", "make_learner returns None: is a `return` missing?")
@@ -651,33 +671,64 @@ class MakeLearner:
         def vector(values):
             return torch.tensor([float(v) for v in values], dtype=torch.float64)
 
+        def run(factor, base=lr):
+            return vector([base * factor(step) for step in range(total)])
+
         case.that(bool(rates), "The learner made no step: did you swap the batches, or pass an empty list?")
-        swapped = len(rates) == epochs * len(val_batches) != total
+        swapped = len(rates) == epochs * checks != total
         case.that(not swapped, "It trains on the validation batches: Learner(model, train_batches, val_batches, …).")
         case.that(len(rates) == total, f"The learner made {len(rates)} steps in {epochs} epochs of {steps} batches; wanted {total}.")
-        by_epoch = [lr * _factor(epoch, epochs) for epoch in range(epochs) for _ in range(steps)]
-        case.close(vector(rates), vector(want["rates"]), what=f"The learning rates of the {total} steps", rtol=1e-6, atol=1e-9, mistakes={
-            "The rate is `lr` at every step: there is no scheduler, or it is of another optimizer.": vector([lr] * total),
-            "The rate stays where it began: the scheduler is made, but nobody steps it. Add Schedule(scheduler) to the callbacks.":
-                [vector([lr * _factor(0, t)] * total) for t in (total, steps, epochs)],
-            "The scheduler is stepped once an epoch: a step is a batch here, so Schedule(scheduler) without by_epoch.":
-                [vector(by_epoch), vector([lr * _factor(epoch, total) for epoch in range(epochs) for _ in range(steps)])],
-            "The schedule was told the number of epochs; `total` is in steps: epochs * len(train_batches).": vector([lr * _factor(step, epochs) for step in range(total)]),
-            "The schedule was told the batches of one epoch; `total` is that of the whole run: epochs * len(train_batches).": vector([lr * _factor(step, steps) for step in range(total)]),
-            "`total` counts images here; a step is a batch: epochs * len(train_batches).":
-                vector([lr * _factor(step, epochs * sum(len(y) for _, y in train_batches)) for step in range(total)]),
-            "The factor is multiplied in twice: LambdaLR itself multiplies `lr` by what its function returns.": vector([lr * lr * _factor(step, total) for step in range(total)]),
-            "The optimizer's rate is 1, not `lr`: these are the factors alone.": vector([_factor(step, total) for step in range(total)]),
-            "The optimizer has its default rate: hand it lr=lr.": vector([0.001 * _factor(step, total) for step in range(total)]),
-            "The scheduler is stepped twice a batch: one Schedule is enough.": vector([lr * _factor(2 * step, total) for step in range(total)]),
+        seen = vector(rates).view(epochs, steps)
+        constant = bool(total > 1 and (seen == seen[0, 0]).all())
+        case.that(not constant or not torch.allclose(seen, torch.tensor(lr).double(), rtol=1e-6),
+                  "The rate is `lr` at every step: there is no scheduler, or it is of another optimizer.")
+        case.that(calls, "`schedule` is never called: the factor comes from this argument, whatever else the notebook defines.")
+        case.that(not constant or seen[0, 0] != 0, "The learning rate is 0 at every step: hand the optimizer lr=lr.")
+        case.that(not constant, "The rate stays where it began: the scheduler is made, but nobody steps it. Add Schedule(scheduler) to the callbacks.")
+        case.that(steps == 1 or epochs == 1 or not (seen == seen[:, :1]).all(),
+                  "The scheduler is stepped once an epoch: a step is a batch here, so Schedule(scheduler) without by_epoch.")
+        case.that(any(first != total for first, _ in calls), "The two arguments are swapped: the step comes first, schedule(step, total).")
+        told = next((second for _, second in calls if second != total), total)
+        case.equal(told, total, what="The schedule's `total`, the number of steps in the whole run, epochs * len(train_batches),", mistakes={
+            "The schedule was told the number of epochs; `total` is in steps: epochs * len(train_batches).": epochs,
+            "The schedule was told the batches of one epoch; `total` is that of the whole run: epochs * len(train_batches).": steps,
+            "The schedule was told the number of validation batches; it is stepped after the training batches: epochs * len(train_batches).": [checks, epochs * checks],
+            "`total` counts images here; a step is a batch: epochs * len(train_batches).": epochs * sum(len(y) for _, y in train_batches),
+            "The schedule was told a total of 1: it wants the step and the number of steps, not their ratio.": 1,
+            "The schedule was told a total of 0: hand it epochs * len(train_batches).": 0,
         })
-        schedule = (*setting, lambda step: _factor(step, total))
-        case.close(_flat(after), want["weights"], what="After the fit, the vector of all parameters and running averages", rtol=1e-6, atol=1e-8, mistakes={
-            "Right rates, but the momentum is missing: SGD(…, momentum=0.9).": _fit(*schedule, momentum=0.0)["weights"],
+
+        def factor(step):
+            return _factor(step, total)
+
+        base = rates[0] / factor(0)
+        case.close(vector(rates), vector(want["rates"]), what=f"The learning rates of the {total} steps", rtol=1e-6, atol=1e-9, mistakes={
+            "The factor is multiplied in twice: LambdaLR itself multiplies the optimizer's rate by what its function returns.":
+                [run(lambda step: factor(step) ** 2), run(factor, lr * lr)],
+            "The optimizer's rate is 1, not `lr`: these are the factors alone.": run(factor, 1.0),
+            "The optimizer has its default rate: hand it lr=lr.": run(factor, 0.001),
+            f"The optimizer's rate is fixed at {base:.4g}; `lr` is ignored: hand it lr=lr.": run(factor, base),
+            "The scheduler is stepped twice a batch: one Schedule is enough.": run(lambda step: factor(2 * step)),
+            "The rates are one step ahead: the first step takes schedule(0, total). Is there a + 1, or a .step() before the fit?": run(lambda step: factor(step + 1)),
+            "The scheduler is stepped for the validation batches too: Schedule(scheduler) steps it after training batches only.":
+                run(lambda step: factor(step + step // steps * checks)),
+            "The factor is clamped: take it as `schedule` returns it.": [run(lambda step, least=least: max(factor(step), least)) for least in (0.05, 0.1, 0.2)],
+        })
+        schedule = (*setting, factor)
+        weights = _flat(after)
+        if not torch.allclose(weights, want["weights"], rtol=1e-6, atol=1e-8):
+            case.that(settings["all"], "The optimizer does not hold exactly this network's parameters: hand it model.parameters(), of the argument `model`.")
+            case.that(settings["optimizer"] == "SGD", f"The optimizer is {settings['optimizer']}; asked for is torch.optim.SGD with momentum 0.9.")
+            case.that(settings["momentum"], "Right rates, but the momentum is missing: SGD(…, momentum=0.9).")
+            case.that(settings["momentum"] == 0.9, f"The momentum is {settings['momentum']}; asked for is 0.9.")
+            for name in ("nesterov", "weight_decay", "dampening"):
+                case.that(not settings[name], f"The optimizer has {name}={settings[name]}; asked for is plain SGD with momentum 0.9.")
+            case.that(settings["reduction"] == "mean", f"The loss has reduction={settings['reduction']!r}; plain cross-entropy is the mean over the batch.")
+        case.close(weights, want["weights"], what="After the fit, the vector of all parameters and running averages", rtol=1e-6, atol=1e-8, mistakes={
             "The loss gets softmaxed logits: nn.CrossEntropyLoss takes the logits as they are.":
                 _fit(*schedule, loss_fn=lambda z, y: F.cross_entropy(z.softmax(1), y))["weights"],
             "The loss is smoothed; asked for is plain cross-entropy.": [_fit(*schedule, loss_fn=lambda z, y, e=e: F.cross_entropy(z, y, label_smoothing=e))["weights"] for e in (0.1, 0.2)],
-            "The network did not change: does the optimizer hold its parameters (model.parameters())?": _flat(state),
+            "The loss is the sum over the batch; plain cross-entropy is the mean.": _fit(*schedule, loss_fn=lambda z, y: F.cross_entropy(z, y, reduction="sum"))["weights"],
         })
         case.that(bool(history), "The training is right, but the history is empty: nobody measures. Add Metrics(accuracy=accuracy) to the callbacks.")
         case.that("train_accuracy" in history, f"The history has only {', '.join(history)}: Metrics measures the loss by itself, the accuracy if it is given: Metrics(accuracy=accuracy).")
