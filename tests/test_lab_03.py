@@ -1,30 +1,16 @@
 """Lab 03's solution against torch's own: samplers, collate, loader, crop."""
 
 import math
-from pathlib import Path
 
-import jupytext
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from solutions import solutions_of
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, WeightedRandomSampler, default_collate
 from torchvision.transforms import v2
 
-LAB = Path(__file__).parents[1] / "labs_solutions" / "03_data.py"
-
-
-def load() -> dict:
-    """What the solution cells of lab 03 define."""
-    cells = [cell for cell in jupytext.read(LAB).cells if cell.cell_type == "code"]
-    imports = next(cell for cell in cells if "setup" not in cell.metadata.get("tags", []))
-    names = {}
-    for cell in (imports, *(cell for cell in cells if "exercise" in cell.metadata)):
-        exec(cell.source, names)
-    return names
-
-
-SOLUTION = load()  # (hypothesis wants no fixtures that live for one test)
+SOLUTION = solutions_of("03_data")  # (hypothesis wants no fixtures that live for one test)
 
 
 def seeded(seed: int) -> torch.Generator:

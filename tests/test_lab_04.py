@@ -1,32 +1,20 @@
 """Lab 04: its solutions agree with torch's own modules, in float32 and float64."""
 
-from pathlib import Path
 
-import jupytext
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from solutions import solutions_of
 from torch import nn
 from torch.nn import functional as F
 
 from utils.widgets.lab_04_convolution import sizes_and_steps
 
-LAB = Path(__file__).parents[1] / "labs_solutions" / "04_modules.py"
 DTYPES = [torch.float32, torch.float64]
 
 
-def _solution() -> dict:
-    """What the solution cells of lab 04 define."""
-    cells = [cell for cell in jupytext.read(LAB).cells if cell.cell_type == "code"]
-    imports = next(cell for cell in cells if "setup" not in cell.metadata.get("tags", []))
-    names = {"__name__": "__main__"}
-    for cell in (imports, *(cell for cell in cells if "exercise" in cell.metadata)):
-        exec(cell.source, names)
-    return names
-
-
-SOLUTION = _solution()
+SOLUTION = solutions_of("04_modules")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

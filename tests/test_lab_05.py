@@ -1,29 +1,21 @@
 """Lab 05's solutions agree with torch's losses and activations: values and gradients, float32 and float64."""
 
-from pathlib import Path
 
-import jupytext
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from solutions import solutions_of
 from torch import nn
 from torch.nn import functional as F
 
-LAB = Path(__file__).parents[1] / "labs_solutions" / "05_losses.py"
 DTYPES = (torch.float32, torch.float64)
 REDUCTIONS = ("none", "sum", "mean")
 
 
 @pytest.fixture(scope="module")
 def solution() -> dict:
-    """What the solution cells of lab 05 define."""
-    cells = [cell for cell in jupytext.read(LAB).cells if cell.cell_type == "code"]
-    imports = next(cell for cell in cells if "setup" not in cell.metadata.get("tags", []))
-    names = {}
-    for cell in (imports, *(cell for cell in cells if "exercise" in cell.metadata)):
-        exec(cell.source, names)
-    return names
+    return solutions_of("05_losses")
 
 
 def agree(mine, theirs, x: torch.Tensor, *rest, **options) -> None:

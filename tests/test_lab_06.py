@@ -1,16 +1,14 @@
 """Lab 06's solutions agree with torch's, in float32 and float64."""
 
 import math
-from pathlib import Path
 
-import jupytext
 import pytest
 import torch
+from solutions import solutions_of
 from torch import nn
 
 from utils.checks import lab_06_optimizers as checks
 
-LAB = Path(__file__).parents[1] / "labs_solutions" / "06_optimizers.py"
 DTYPES = (torch.float32, torch.float64)
 ARGUMENTS = {
     "GradientDescent": [{}, {"lr": 0.1}, {"lr": 0.1, "maximize": True}],
@@ -39,13 +37,7 @@ COMBINATIONS = [(name, arguments) for name, many in ARGUMENTS.items() for argume
 
 @pytest.fixture(scope="module")
 def solution() -> dict:
-    """What the exercise cells of lab 06 define."""
-    cells = [cell for cell in jupytext.read(LAB).cells if cell.cell_type == "code"]
-    imports = next(cell for cell in cells if "setup" not in cell.metadata.get("tags", []))
-    names = {}
-    for cell in (imports, *(cell for cell in cells if "exercise" in cell.metadata)):
-        exec(cell.source, names)
-    return names
+    return solutions_of("06_optimizers")
 
 
 def theirs(name: str):

@@ -2,17 +2,15 @@
 
 import copy
 import math
-from pathlib import Path
 
-import jupytext
 import pytest
 import torch
+from solutions import solutions_of
 from torch import nn
 
 from utils import callbacks, recipe, training
 from utils.events import Callback, CancelBatch, CancelEpoch, CancelFit, CancelStep
 
-LAB = Path(__file__).parents[1] / "labs_solutions" / "07_training.py"
 TROUBLES = {
     "nothing": ("", 0, None),
     "a step cancelled": ("before_step", 2, CancelStep),
@@ -26,13 +24,7 @@ TROUBLES = {
 
 @pytest.fixture(scope="module")
 def solution() -> dict:
-    """What the solution cells of lab 07 define."""
-    cells = [cell for cell in jupytext.read(LAB).cells if cell.cell_type == "code"]
-    imports = next(cell for cell in cells if "setup" not in cell.metadata.get("tags", []))
-    names = {}
-    for cell in (imports, *(cell for cell in cells if "exercise" in cell.metadata)):
-        exec(cell.source, names)
-    return names
+    return solutions_of("07_training")
 
 
 def network(dtype=torch.float32, seed: int = 0) -> nn.Module:

@@ -1,10 +1,9 @@
 """The training functions and the fast recipe, and that lab 08's solutions are the same code in the student's hands."""
 
-from pathlib import Path
 
-import jupytext
 import pytest
 import torch
+from solutions import solutions_of
 from torch import nn
 
 from utils import recipe, training
@@ -12,18 +11,10 @@ from utils.callbacks import Metrics, Schedule
 from utils.models import FastNet, SmallCNN
 from utils.training import Learner, accuracy
 
-LAB = Path(__file__).parents[1] / "labs_solutions" / "08_cifar10.py"
-
 
 @pytest.fixture(scope="module")
 def solution() -> dict:
-    """What the solution cells of lab 08 define."""
-    cells = [cell for cell in jupytext.read(LAB).cells if cell.cell_type == "code"]
-    imports = next(cell for cell in cells if "setup" not in cell.metadata.get("tags", []))
-    names = {}
-    for cell in (imports, *(cell for cell in cells if "exercise" in cell.metadata)):
-        exec(cell.source, names)
-    return names
+    return solutions_of("08_cifar10")
 
 
 def network(seed: int = 0) -> nn.Module:
