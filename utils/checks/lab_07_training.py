@@ -10,6 +10,7 @@ from torch import nn
 
 from . import exercise
 from .engine import Rng
+from .tiny import tiny_batches, tiny_network, tiny_state
 
 
 @exercise("07.1", points=1, needs=["accuracy"], reference="utils.training:accuracy")
@@ -53,28 +54,6 @@ class Accuracy:
         })
 
 
-def _tiny(state) -> nn.Module:
-    """The network that the probes of 07.2 and 07.3 build."""
-    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
-    model.load_state_dict(state)
-    return model
-
-
-def _state(rng) -> dict:
-    """Weights for it, and running averages that differ from any batch's."""
-    shapes = {"0.weight": (8, 6), "0.bias": (8,), "1.weight": (8,), "1.bias": (8,), "3.weight": (3, 8), "3.bias": (3,)}
-    state = {name: rng.randn(*shape, dtype=torch.float64) for name, shape in shapes.items()}
-    return state | {
-        "1.running_mean": rng.randn(8, dtype=torch.float64),
-        "1.running_var": rng.rand(8, dtype=torch.float64) + 0.5,
-        "1.num_batches_tracked": torch.tensor(3),
-    }
-
-
-def _batches(rng, sizes) -> list:
-    return [(rng.randn(size, 6, dtype=torch.float64), rng.randint(0, 3, (size,))) for size in sizes]
-
-
 def _flat(state) -> torch.Tensor:
     """All floating-point entries of a state dict as one vector."""
     return torch.cat([v.double().flatten() for _, v in sorted(state.items()) if isinstance(v, torch.Tensor) and v.is_floating_point()])
@@ -87,7 +66,7 @@ def _loss(logits, y) -> torch.Tensor:
 
 def _train(state, batches, rate, scheduled, mode=True, zero="before", step=True, schedule="batch", grads=True, loss_fn=_loss):
     """Train as asked, or with one of the bugs. Returns (losses, the parameters and buffers as a vector)."""
-    model = _tiny(state).train(mode)
+    model = tiny_network(state).train(mode)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
     losses = []
@@ -122,9 +101,9 @@ class Train:
     }
 
     def inputs(rng):
-        yield {"state": _state(rng), "batches": _batches(rng, (8, 8, 3)), "rate": 0.05, "scheduled": False}
-        yield {"state": _state(rng), "batches": _batches(rng, (8, 8, 8, 5)), "rate": 0.1, "scheduled": True, "_case": "with a scheduler"}
-        yield {"state": _state(rng), "batches": _batches(rng, (4,)), "rate": 0.1, "scheduled": False, "_case": "one batch"}
+        yield {"state": tiny_state(rng), "batches": tiny_batches(rng, (8, 8, 3)), "rate": 0.05, "scheduled": False}
+        yield {"state": tiny_state(rng), "batches": tiny_batches(rng, (8, 8, 8, 5)), "rate": 0.1, "scheduled": True, "_case": "with a scheduler"}
+        yield {"state": tiny_state(rng), "batches": tiny_batches(rng, (4,)), "rate": 0.1, "scheduled": False, "_case": "one batch"}
 
     def probe(student, state, batches, rate, scheduled):
         from torch import nn
@@ -183,9 +162,9 @@ class Validate:
     }
 
     def inputs(rng):
-        yield {"state": _state(rng), "batches": _batches(rng, (8, 8, 3)), "training": True}
-        yield {"state": _state(rng), "batches": _batches(rng, (6, 2)), "training": False, "_case": "the model is in evaluation mode already"}
-        yield {"state": _state(rng), "batches": _batches(rng, (4, 4, 4, 1)), "training": True, "_case": "the last batch is a single image"}
+        yield {"state": tiny_state(rng), "batches": tiny_batches(rng, (8, 8, 3)), "training": True}
+        yield {"state": tiny_state(rng), "batches": tiny_batches(rng, (6, 2)), "training": False, "_case": "the model is in evaluation mode already"}
+        yield {"state": tiny_state(rng), "batches": tiny_batches(rng, (4, 4, 4, 1)), "training": True, "_case": "the last batch is a single image"}
 
     def probe(student, state, batches, training):
         from torch import nn
@@ -216,7 +195,7 @@ class Validate:
         sizes = torch.tensor([float(len(y)) for _, y in batches], dtype=torch.float64)
 
         def measured(train_mode, loss_fn=_loss):
-            model = _tiny(state).train(train_mode)
+            model = tiny_network(state).train(train_mode)
             with torch.no_grad():
                 logits = [model(x) for x, _ in batches]
             losses = torch.stack([loss_fn(z, y) for z, (_, y) in zip(logits, batches)])
@@ -261,7 +240,7 @@ class Validate:
 
 def _trainer(state, train, val, rate, epochs, patience, fits=1, bug=None):
     """Train with early stopping as asked, or with one of the bugs: (log, vector of the final state, final model)."""
-    model = _tiny(state)
+    model = tiny_network(state)
     model[1].momentum = 0.1 if rate else 0.0  # at rate 0 nothing moves: every epoch is a tie
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
     log = {name: [] for name in ("batch_loss", "train_loss", "train_accuracy", "val_loss", "val_accuracy")}
@@ -341,7 +320,7 @@ def _turning(seed: int) -> dict:
     """A run that puts patience 2 to the test: its validation loss gets worse, then better than ever, then worse for good."""
     rng = Rng(seed)
     for _ in range(1000):
-        setting = {"state": _state(rng), "train": _batches(rng, (7, 7, 4)), "val": _batches(rng, (9, 5)), "rate": 0.05 + 0.3 * float(rng.rand(1)), "epochs": 10, "patience": 2}
+        setting = {"state": tiny_state(rng), "train": tiny_batches(rng, (7, 7, 4)), "val": tiny_batches(rng, (9, 5)), "rate": 0.05 + 0.3 * float(rng.rand(1)), "epochs": 10, "patience": 2}
         log, _, _ = _trainer(**setting, bug="no stop")
         losses = log["val_loss"]
         end = _stop(losses, 2)
@@ -356,7 +335,7 @@ def _worsening(seed: int) -> dict:
     """Two fits that only make things worse: the first epoch of the first is the best of all."""
     rng = Rng(seed)
     for _ in range(1000):
-        setting = {"state": _state(rng), "train": _batches(rng, (7, 7, 4)), "val": _batches(rng, (9, 5)), "rate": 0.3, "epochs": 3, "patience": None, "fits": 2}
+        setting = {"state": tiny_state(rng), "train": tiny_batches(rng, (7, 7, 4)), "val": tiny_batches(rng, (9, 5)), "rate": 0.3, "epochs": 3, "patience": None, "fits": 2}
         losses = _trainer(**setting)[0]["val_loss"]
         if min(losses[1:3]) > losses[0] < min(losses[3:]):
             return setting
@@ -384,12 +363,12 @@ class ATrainer:
     }
 
     def inputs(rng):
-        plain = {"state": _state(rng), "train": _batches(rng, (8, 8, 3)), "val": _batches(rng, (6, 2)), "rate": 0.05, "epochs": 3, "patience": None, "fits": 1}
+        plain = {"state": tiny_state(rng), "train": tiny_batches(rng, (8, 8, 3)), "val": tiny_batches(rng, (6, 2)), "rate": 0.05, "epochs": 3, "patience": None, "fits": 1}
         yield plain | {"training": True, "init": False}
         yield _turning(rng.integer(0, 2**31)) | {"fits": 1, "training": False, "init": False, "_case": "early stopping with patience 2"}
         yield _worsening(rng.integer(0, 2**31)) | {"training": True, "init": False, "_case": "two fits; the first epoch is the best"}
         yield plain | {"rate": 0.0, "epochs": 6, "patience": 2, "training": True, "init": False, "_case": "the validation loss never changes; patience 2"}
-        yield plain | {"state": _state(rng), "training": True, "init": True, "_case": "init_weights"}
+        yield plain | {"state": tiny_state(rng), "training": True, "init": True, "_case": "init_weights"}
 
     def probe(student, state, train, val, rate, epochs, patience, fits, training, init):
         from torch import nn
@@ -542,7 +521,7 @@ def _resumed(state, fresh, x, y, done, more, seed, forgotten=None):
 
 
 def _deeper(rng) -> dict:
-    state = _state(rng)
+    state = tiny_state(rng)
     return {name.replace("3.", "4."): value for name, value in state.items()}
 
 
@@ -803,7 +782,7 @@ class AStage:
 
 def _learn(state, train, val, rate, epochs, trouble, stale, frozen, meddle, bug=None):
     """A fit as asked, or with one of the bugs: dict of evidence. trouble: [event, how often it was heard before, kind]."""
-    model = _tiny(state)
+    model = tiny_network(state)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
     if stale:
         for parameter in model.parameters():
@@ -898,7 +877,7 @@ class TheLearner:
 
     def inputs(rng):
         def case(trouble=("", 0, ""), label=None, val=True, **other):
-            setting = {"state": _state(rng), "train": _batches(rng, (6, 6, 3)), "val": _batches(rng, (5, 2)) if val else None, "rate": 0.1, "epochs": 2,
+            setting = {"state": tiny_state(rng), "train": tiny_batches(rng, (6, 6, 3)), "val": tiny_batches(rng, (5, 2)) if val else None, "rate": 0.1, "epochs": 2,
                        "trouble": list(trouble), "stale": False, "frozen": False, "meddle": False, "training": True}
             return setting | other | ({"_case": label} if label else {})
 

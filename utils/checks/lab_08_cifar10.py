@@ -2,9 +2,9 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from . import exercise
+from .tiny import tiny_batches, tiny_network, tiny_state
 
 
 @exercise("08.1", points=2, needs=["channel_statistics"])
@@ -209,28 +209,6 @@ class CountParameters:
         })
 
 
-def _tiny(state) -> nn.Module:
-    """The network that the probes of 08.5, 08.6 and 08.10 build."""
-    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).double()
-    model.load_state_dict(state)
-    return model
-
-
-def _state(rng) -> dict:
-    """Weights for it, and running averages that differ from any batch's."""
-    shapes = {"0.weight": (8, 6), "0.bias": (8,), "1.weight": (8,), "1.bias": (8,), "3.weight": (3, 8), "3.bias": (3,)}
-    state = {name: rng.randn(*shape, dtype=torch.float64) for name, shape in shapes.items()}
-    return state | {
-        "1.running_mean": rng.randn(8, dtype=torch.float64),
-        "1.running_var": rng.rand(8, dtype=torch.float64) + 0.5,
-        "1.num_batches_tracked": torch.tensor(3),
-    }
-
-
-def _batches(rng, sizes, classes=3) -> list:
-    return [(rng.randn(size, 6, dtype=torch.float64), rng.randint(0, classes, (size,))) for size in sizes]
-
-
 def _flat(state) -> torch.Tensor:
     """All floating-point entries of a state dict as one vector."""
     return torch.cat([v.double().flatten() for _, v in sorted(state.items()) if isinstance(v, torch.Tensor) and v.is_floating_point()])
@@ -238,7 +216,7 @@ def _flat(state) -> torch.Tensor:
 
 def _fit(state, train_batches, val_batches, epochs, lr, factor=lambda step: 1.0, momentum=0.9, by_epoch=False, loss_fn=F.cross_entropy) -> dict:
     """Train in a plain loop. The rates of all steps, the last weights as a vector, of each epoch the logits of both passes, and the history."""
-    model = _tiny(state)
+    model = tiny_network(state)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
     rates, seen_logits, logits, history = [], [], [], {}
     for epoch in range(epochs):
@@ -280,14 +258,14 @@ class ClassAccuracyByEpoch:
     }
 
     def inputs(rng):
-        state = _state(rng)
+        state = tiny_state(rng)
         balance = torch.arange(8, dtype=torch.float64) % 2  # so that the three classes win about as often
         state |= {"3.weight": 3 * state["3.weight"] * (0.5 + balance), "3.bias": 0 * state["3.bias"]}
         val = [(rng.randn(n, 6, dtype=torch.float64), torch.arange(n) % 3 % (2 if n == 7 else 3)) for n in (12, 12, 7)]
-        yield {"state": state, "train_batches": _batches(rng, (8, 8)), "val_batches": val, "classes": 3, "epochs": 3}
-        yield {"state": _state(rng), "train_batches": _batches(rng, (6, 6, 6)), "val_batches": _batches(rng, (9, 4)), "classes": 3, "epochs": 1, "_case": "one epoch"}
-        val = [(x, y.clamp(max=1)) for x, y in _batches(rng, (10, 10))]
-        yield {"state": _state(rng), "train_batches": _batches(rng, (8, 3)), "val_batches": val, "classes": 3, "epochs": 2,
+        yield {"state": state, "train_batches": tiny_batches(rng, (8, 8)), "val_batches": val, "classes": 3, "epochs": 3}
+        yield {"state": tiny_state(rng), "train_batches": tiny_batches(rng, (6, 6, 6)), "val_batches": tiny_batches(rng, (9, 4)), "classes": 3, "epochs": 1, "_case": "one epoch"}
+        val = [(x, y.clamp(max=1)) for x, y in tiny_batches(rng, (10, 10))]
+        yield {"state": tiny_state(rng), "train_batches": tiny_batches(rng, (8, 3)), "val_batches": val, "classes": 3, "epochs": 2,
                "_case": "one class has no validation image"}
 
     def probe(student, state, train_batches, val_batches, classes, epochs):
@@ -377,10 +355,10 @@ class SaveAndLoad:
     }
 
     def inputs(rng):
-        yield {"state": _state(rng), "x": rng.randn(5, 6, dtype=torch.float64), "written": "by you"}
-        yield {"state": _state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "by the course", "_case": "a file that the course wrote"}
-        yield {"state": _state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "by a stranger", "_case": "a file that is no state_dict"}
-        yield {"state": _state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "in part", "_case": "a file that lacks an entry"}
+        yield {"state": tiny_state(rng), "x": rng.randn(5, 6, dtype=torch.float64), "written": "by you"}
+        yield {"state": tiny_state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "by the course", "_case": "a file that the course wrote"}
+        yield {"state": tiny_state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "by a stranger", "_case": "a file that is no state_dict"}
+        yield {"state": tiny_state(rng), "x": rng.randn(4, 6, dtype=torch.float64), "written": "in part", "_case": "a file that lacks an entry"}
 
     def probe(student, state, x, written):
         import fractions
@@ -459,7 +437,7 @@ class SaveAndLoad:
             case.close(_flat(content), _flat(state), what="The vector of all saved values", mistakes={})
             case.that(saved_mode is True, "save_model changed the model's mode: it only writes a file; whoever called it may go on training.")
         case.that(problem != "no model", "load_model must return the model (load_state_dict returns only a report).")
-        case.close(y, _tiny(state).eval()(x).detach(), what="The loaded model's logits", mistakes={
+        case.close(y, tiny_network(state).eval()(x).detach(), what="The loaded model's logits", mistakes={
             "The model still has its fresh random weights: model.load_state_dict(…) is missing.": fresh,
         })
         case.that(same is True, "load_model must fill in and return the model that it is given, not a copy.")
@@ -622,9 +600,9 @@ class MakeLearner:
     }
 
     def inputs(rng):
-        yield {"state": _state(rng), "train_batches": _batches(rng, (8, 8, 8, 3)), "val_batches": _batches(rng, (7, 7, 5)), "epochs": 3, "lr": 0.07}
-        yield {"state": _state(rng), "train_batches": _batches(rng, (5,)), "val_batches": _batches(rng, (4, 4, 1)), "epochs": 3, "lr": 0.05, "_case": "one batch an epoch"}
-        yield {"state": _state(rng), "train_batches": _batches(rng, (6, 6, 6, 2)), "val_batches": _batches(rng, (9,)), "epochs": 1, "lr": 0.2, "_case": "one epoch"}
+        yield {"state": tiny_state(rng), "train_batches": tiny_batches(rng, (8, 8, 8, 3)), "val_batches": tiny_batches(rng, (7, 7, 5)), "epochs": 3, "lr": 0.07}
+        yield {"state": tiny_state(rng), "train_batches": tiny_batches(rng, (5,)), "val_batches": tiny_batches(rng, (4, 4, 1)), "epochs": 3, "lr": 0.05, "_case": "one batch an epoch"}
+        yield {"state": tiny_state(rng), "train_batches": tiny_batches(rng, (6, 6, 6, 2)), "val_batches": tiny_batches(rng, (9,)), "epochs": 1, "lr": 0.2, "_case": "one epoch"}
 
     def probe(student, state, train_batches, val_batches, epochs, lr):
         from torch import nn
