@@ -79,7 +79,7 @@ def cifar10() -> ImageData:
     Raises:
         DataError: the download failed or cannot be kept; the message says why, and what to do.
     """
-    return _cifar10(data_folder(), _offline())
+    return _cifar10(data_folder(), offline())
 
 
 @functools.cache
@@ -183,7 +183,7 @@ def mnist(full: bool | None = None) -> ImageData:
         DataError: the download failed or cannot be kept; the message says why, and what to do.
     """
     full = runtime.full() if full is None else full
-    return _mnist(data_folder(), _offline()) if full else _some_digits()
+    return _mnist(data_folder(), offline()) if full else _some_digits()
 
 
 @functools.cache
@@ -246,7 +246,7 @@ def ants_and_bees() -> Path:
     Raises:
         DataError: the download failed or cannot be kept; the message says why, and what to do.
     """
-    return _ants_and_bees(data_folder(), _offline())
+    return _ants_and_bees(data_folder(), offline())
 
 
 @functools.cache
@@ -442,7 +442,8 @@ def data_folder() -> Path:
     return Path(platformdirs.user_cache_dir("torch-labs", appauthor=False))
 
 
-def _offline() -> bool:
+def offline() -> bool:
+    """Whether no network shall be asked: `LABS_OFFLINE`."""
     return os.environ.get("LABS_OFFLINE", "") not in ("", "0")
 
 

@@ -63,7 +63,7 @@ def obtain(target: Path, base: str, files: dict[str, str], unpack: Callable, meg
             paths = [download(name, sha256, base, folder) for name, sha256 in files.items()]
             unpack(*paths)
             for path in paths:
-                path.unlink()
+                path.unlink(missing_ok=True)  # where unpacking was moving
     except DataError as error:
         raise DataError(f"{error} To go on at once with {instead}, put `%env LABS_OFFLINE=1` in a cell above and run "
                         f"both.") from None
