@@ -187,7 +187,7 @@ def test_strides_of_inputs_reach_the_student():
     case = engine.draw_cases(engine.REGISTRY[DOUBLE])[1]
     seen = {}
     namespace = {"double": lambda x: seen.update(strides=x.stride()) or 2 * x}
-    engine.run_probe(engine.REGISTRY[DOUBLE], engine.Student(namespace), case)
+    engine.reply(engine.ask_about(engine.REGISTRY[DOUBLE], case), namespace)
     assert seen["strides"] == case["x"].stride() == (1, 3)
 
 
@@ -210,15 +210,11 @@ def test_a_name_that_was_overwritten_is_blamed_only_where_it_is_used():
 
 
 def test_an_error_may_be_named_by_the_function_that_raised():
-    error = ValueError("no")
-    frames_in = {"f": None}
-    exec("def f():\n    raise ValueError('no')", frames_in)
-    try:
-        frames_in["f"]()
-    except ValueError as caught:
-        error = caught
-    item = dataclasses.replace(engine.REGISTRY[DOUBLE], errors={"g: ValueError": "g is wrong", "f: ValueError": "f is wrong"})
-    assert str(engine.explain_error(item, error, frames_in)).startswith("f is wrong\n(Python says: ValueError: no)\nIn `f`")
+    item = dataclasses.replace(engine.REGISTRY[DOUBLE], errors={"g: ValueError": "g is wrong", "double: ValueError": "it is wrong"})
+    names = {}
+    exec("def double(x):\n    raise ValueError('no')", names)
+    result = engine.run_here(item, names)
+    assert result.message.startswith("it is wrong\n(Python says: ValueError: no)\nIn `double`")
 
 
 def test_a_wrong_id_says_which_there_are(monkeypatch):

@@ -48,7 +48,7 @@ def untouched(lab: str) -> dict:
 
 
 def run(id: str, names: dict, seed: int = 0) -> engine.Result:
-    return engine.run(EXERCISES[id], names, seed)
+    return engine.run_here(EXERCISES[id], names, seed)
 
 
 def answers(kind: str) -> list:

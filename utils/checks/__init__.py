@@ -16,7 +16,7 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 from IPython.utils.capture import capture_output
 
-from .engine import REGISTRY, Case, Exercise, NotAttempted, Strange, exercise, run
+from .engine import REGISTRY, Case, Exercise, NotAttempted, Strange, exercise, run_here
 from .panel import CORRECT, NOT_ATTEMPTED, Note, Result, Table, result_text
 
 __all__ = ["Case", "Exercise", "NotAttempted", "Result", "Strange", "check", "exercise", "exercises", "hand_in", "mine_or_reference", "progress"]
@@ -66,7 +66,7 @@ def _figures_closed():
 
 def _run(item: Exercise, namespace: dict) -> Result:
     with _figures_closed(), capture_output() as captured:
-        result = run(item, namespace)
+        result = run_here(item, namespace)
     printed = captured.stdout + captured.stderr
     result.printed = printed if len(printed) <= 2000 else printed[:2000] + f"\n… ({len(printed)} characters in all)"
     return result
@@ -113,7 +113,7 @@ def mine_or_reference(id: str, mine):
     namespace = dict(_namespace())
     namespace[item.needs[0]] = mine
     with _figures_closed(), capture_output():
-        result = run(item, namespace, only_first=True)
+        result = run_here(item, namespace, only_first=True)
     if result.outcome != NOT_ATTEMPTED:
         return mine
     module, name = item.reference.split(":")

@@ -277,10 +277,10 @@ def probe_source(item: Exercise) -> str:
     return textwrap.dedent(inspect.getsource(item.probe))
 
 
-def _load_probe(item: Exercise) -> Callable:
+def _load_probe(source: str, id: str) -> Callable:
     """The probe compiled from its source alone: what it needs beyond `torch` it must import itself."""
     scope = {"torch": torch}
-    exec(compile(probe_source(item), f"<probe of {item.id}>", "exec"), scope)
+    exec(compile(source, f"<probe of {id}>", "exec"), scope)
     return scope["probe"]
 
 
@@ -312,16 +312,36 @@ def sent(case: dict) -> dict:
     return {name: value for name, value in case.items() if not name.startswith("_")}
 
 
-def run_probe(item: Exercise, student: Student, case: dict) -> tuple[dict, dict]:
-    """Run the student's code on one case.
+def reply(question: dict, namespace: dict) -> dict:
+    """Run the student's code on one case; in the grader's sandbox too. Raises nothing but KeyboardInterrupt.
 
+    Args:
+        question: of `ask_about`.
+        namespace: the notebook's names.
     Returns:
-        (evidence, the inputs as the student's code left them), both plain.
+        plain values: {"evidence", "after"} (the inputs as the student's code left them), {"missing", "function"} where
+        the exercise is not attempted, or {"error", "function", "line", "source", "hidden"}.
     """
-    inputs = copy.deepcopy(sent(case))
-    with _as_it_was():
-        evidence = _load_probe(item)(student, **inputs)
-        return plain(evidence), plain(inputs)
+    inputs = copy.deepcopy(question["inputs"])
+    student = Student(namespace)
+    try:
+        for name in question["needs"]:
+            getattr(student, name)
+        with _as_it_was():
+            evidence = _load_probe(question["probe"], question["id"])(student, **inputs)
+            return {"evidence": plain(evidence), "after": plain(inputs)}
+    except KeyboardInterrupt:
+        raise
+    except NotAttempted as error:
+        frames = student_frames(error, namespace)
+        return {"missing": str(error), "function": frames[-1][0].co_name if frames else None}
+    except BaseException as error:  # SystemExit too: `exit()` in an answer must not end the notebook
+        return _report(error, namespace)
+
+
+def ask_about(item: Exercise, case: dict) -> dict:
+    """What the student's side needs to answer one case; it holds no answer."""
+    return {"id": item.id, "needs": list(item.needs), "probe": probe_source(item), "inputs": sent(case)}
 
 
 def judge_case(item: Exercise, case: dict, evidence: dict, after: dict) -> None:
@@ -336,7 +356,8 @@ def judge_case(item: Exercise, case: dict, evidence: dict, after: dict) -> None:
     except Exception as error:
         raise Failed(f"Your result could not be compared with the right one ({type(error).__name__}: {error}).") from error
     for name, value in sent(case).items():
-        if name not in item.mutates and not _same(after[name], plain(value)) and not _nan_twins(after[name], value):
+        left = after.get(name)
+        if name not in item.mutates and not _same(left, plain(value)) and not _nan_twins(left, value):
             kind, copied = {dict: ("dict", f"dict({name})"), list: ("list", f"list({name})")}.get(type(value), ("tensor", f"{name}.clone()"))
             raise Failed(f"The result is right, but your code changed its input `{name}` in place. Work on a new {kind} (for example `{name} = {copied}`).", named=True)
 
@@ -367,22 +388,34 @@ def student_frames(error: BaseException, namespace: dict) -> list[tuple[types.Co
     return frames
 
 
-def explain_error(item: Exercise, error: BaseException, namespace: dict) -> Failed:
-    """An exception of the student's code as a message: what, where, and what it usually means."""
-    text, where, named = f"{type(error).__name__}: {error}", "", False
+def _report(error: BaseException, namespace: dict) -> dict:
+    """An exception of the student's code in plain values: what, where, and which of Python's names were overwritten."""
     frames = student_frames(error, namespace)
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # a student's __str__ may fail
+        text = type(error).__name__
+    report = {"error": text, "function": None, "line": 0, "source": "",
+              "hidden": hidden_names(namespace, {name for code, _ in frames for name in code.co_names})}
     if frames:
         code, line = frames[-1]
         source = linecache.getline(code.co_filename, line).strip()
-        where = f"\nIn `{code.co_name}`, line {line - code.co_firstlineno + 1} of it" + (f": `{source}`" if source else "")
-    full_text = f"{frames[-1][0].co_name}: {text}" if frames else text
+        report |= {"function": code.co_name, "line": line - code.co_firstlineno + 1, "source": source}
+    return report
+
+
+def explain_error(item: Exercise, report: dict) -> Failed:
+    """An exception of the student's code as a message: what, where, and what it usually means."""
+    text, function, named, where = report["error"], report["function"], False, ""
+    if function:
+        where = f"\nIn `{function}`, line {report['line']} of it" + (f": `{report['source']}`" if report["source"] else "")
+    full_text = f"{function}: {text}" if function else text
     for fragment, meaning in item.errors.items():
         if fragment in full_text:
             said = re.sub(r"\x1b\[\d*m", "", text.splitlines()[0])  # torch's longest messages have colours and ten lines
             text, named = f"{meaning}\n(Python says: {said if len(said) <= 200 else said[:200] + '…'})", True
             break
-    hidden = hidden_names(namespace, {name for code, _ in frames for name in code.co_names})
-    return Failed(text + where + (f"\n{hidden}" if hidden else ""), named=named)
+    return Failed(text + where + (f"\n{report['hidden']}" if report["hidden"] else ""), named=named)
 
 
 BUILTINS = "abs all any dict enumerate filter float input int iter len list map max min next object print range round set sorted str sum tuple type zip"
@@ -401,44 +434,47 @@ def hidden_names(namespace: dict, used: set[str]) -> str:
     return "\n".join(notes)
 
 
-def _what_is_missing(item: Exercise, error: NotAttempted, namespace: dict) -> str:
+def _what_is_missing(item: Exercise, text: str, function: str | None) -> str:
     """The sentence for a `NotAttempted`; a stub's text is the id of its exercise, which may be another one."""
-    text, frames = str(error), student_frames(error, namespace)
     if " " in text:
         return text
     if text not in ("", item.id):
         return f"Your answer calls exercise {text}, which is not attempted yet."
-    what = f"`{frames[-1][0].co_name}`" if frames else "the cell of this exercise"
+    what = f"`{function}`" if function else "the cell of this exercise"
     return f"Fill in {what} (its line `raise NotAttempted` must go), run the cell, then run this one."
 
 
-def run(item: Exercise, namespace: dict, seed: int | str = 0, only_first: bool = False) -> Result:
-    """Check one exercise against a namespace. Raises nothing but KeyboardInterrupt (and what else is not the student's doing)."""
-    student = Student(namespace)
+def run(item: Exercise, ask: Callable[[dict], dict], seed: int | str = 0, only_first: bool = False) -> Result:
+    """Check one exercise.
+
+    Args:
+        ask: takes a question of `ask_about` to where the student's code is, and brings the `reply`.
+        only_first: the first case only.
+    Raises:
+        nothing of its own; what `ask` raises.
+    """
     cases = draw_cases(item, seed)
     passed, first_failure, outcome = 0, None, CORRECT
-    try:
-        for name in item.needs:
-            getattr(student, name)
-        for number, case in enumerate(cases[:1] if only_first else cases, start=1):
-            try:
-                evidence, after = run_probe(item, student, case)
-                judge_case(item, case, evidence, after)
-                passed += 1
-                continue
-            except (NotAttempted, KeyboardInterrupt):
-                raise
-            except Failed as failure:
-                reason, kind = failure, WRONG
-            except BaseException as error:  # SystemExit too: `exit()` in an answer must not end the notebook
-                reason, kind = explain_error(item, error, namespace), ERROR
+    for number, case in enumerate(cases[:1] if only_first else cases, start=1):
+        answer = ask(ask_about(item, case))
+        if "missing" in answer:
+            return Result(item, NOT_ATTEMPTED, 0.0, _what_is_missing(item, answer["missing"], answer["function"]))
+        try:
+            if "error" in answer:
+                raise explain_error(item, answer)
+            judge_case(item, case, answer["evidence"], answer["after"])
+            passed += 1
+        except Failed as failure:
             label = case_name(item, case, number, len(cases))
-            first_failure = Failed(f"{reason}\n{label}." if len(cases) > 1 else str(reason), reason.named)
-            outcome = PARTLY if passed else kind
+            first_failure = Failed(f"{failure}\n{label}." if len(cases) > 1 else str(failure), failure.named)
+            outcome = PARTLY if passed else ERROR if "error" in answer else WRONG
             break
-    except NotAttempted as error:
-        return Result(item, NOT_ATTEMPTED, 0.0, _what_is_missing(item, error, namespace))
     if outcome == CORRECT:
         return Result(item, CORRECT, float(item.points), "")
     lead = "The plain case works, another does not. " if outcome == PARTLY else ""
     return Result(item, outcome, item.points / 2 if outcome == PARTLY else 0.0, lead + str(first_failure), first_failure.named)
+
+
+def run_here(item: Exercise, namespace: dict, seed: int | str = 0, only_first: bool = False) -> Result:
+    """Check one exercise against the names of this very process, as a notebook does."""
+    return run(item, lambda question: reply(question, namespace), seed, only_first)
