@@ -1,5 +1,6 @@
-"""The command line: `python -m course build [--check] [LAB…]`."""
+"""The command line: `python -m course build [--check] [LAB…]`, `python -m course grade SUBMISSIONS --out GRADES`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,6 +40,41 @@ def build(
         typer.echo("Build again: python -m course build (with --no-run if no output changes).", err=True)
         raise typer.Exit(1)
     typer.echo(f"{len(sources)} labs {'are up to date' if check else 'built'}.")
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="A folder of notebooks, in any layout; .zip files are looked into.")],
+    out: Annotated[Path, typer.Option(help="The folder for the grades; grading that was broken off goes on there.")],
+    lab: Annotated[str | None, typer.Option(help="Grade this lab only, such as 02.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="The filled-in unplaced.csv: whose file is which lab.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Submissions graded at once on this machine.")] = 1,
+    dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, to grade on its cluster.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Of the checks' inputs; else drawn, and kept in the folder.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="A new Python for each submission; slower.")] = False,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Without a sandbox: students' code can do what you can.")] = False,
+    cell_seconds: Annotated[float, typer.Option(help="Wall time for all cells of a notebook.")] = 300,
+    check_seconds: Annotated[float, typer.Option(help="Wall time for one case of a check.")] = 30,
+    memory: Annotated[float, typer.Option(help="GB of memory for one submission, beside what torch takes.")] = 4,
+) -> None:
+    """Grade submissions, each in a sandbox: grades.csv, a page for each student, a page for you."""
+    from . import grade as grading  # here, so that `build` need not wait for it
+    from .sandbox import Limits, SandboxError
+
+    try:
+        limits = Limits(cell_seconds=cell_seconds, check_seconds=check_seconds, memory=int(memory * 2**30))
+        grading.grade(
+            submissions, out, lab, mapping, seed, limits,
+            mode="unsafe" if unsafe else "fresh" if fresh else "fork", jobs=jobs,
+            executor=grading.on_cluster(dask) if dask else None,
+        )
+    except (grading.GradeError, SandboxError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped. What is graded is kept in {out}; the same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"Grades: {out / 'grades.csv'}. Overview: {out / 'index.html'}. Feedback: {out / 'feedback'}.")
 
 
 if __name__ == "__main__":

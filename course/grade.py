@@ -1,0 +1,348 @@
+"""A folder of submissions → a grade for each, a page for each student, a page for the instructor.
+
+This process reads the files and keeps the results; it runs no student's code, and neither do the processes of its
+executor, which judge: they hold the inputs, the labels and the right answers, and send questions into a sandbox.
+"""
+
+import functools
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from tqdm.auto import tqdm
+
+from . import report, results, submission
+from .results import FAULT, NOT_RUN, ExerciseResult, Graded, WrittenAnswer
+from .sandbox import Ended, Limits, Sandbox, SandboxError, Sandboxes
+
+RESTARTS = 4  # fresh sandboxes for one submission whose code ends its process again and again
+ATTEMPTS = 3  # of a job whose process of the grader died
+
+
+class GradeError(Exception):
+    """Grading cannot go on; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission to grade, with all that a process elsewhere needs for it."""
+
+    student: str
+    lab: str
+    origin: str
+    raw: bytes = field(repr=False)
+    seed: str
+    limits: Limits
+    mode: str  # of `Sandboxes`
+
+    @property
+    def key(self) -> str:
+        """Of its result's file: another submission, check, seed or limit has another one."""
+        parts = (self.student, self.lab, self.origin, self.seed, repr(self.limits), self.mode, version(self.lab))
+        digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass"))
+        digest.update(hashlib.sha256(self.raw).digest())
+        return digest.hexdigest()[:32]
+
+
+@functools.cache
+def version(lab: str) -> str:
+    """A hash of all that a lab's grades depend on beside the submission: its checks, its notebook, the grader."""
+    root = Path(__file__).parents[1]
+    files = [*root.glob(f"utils/checks/lab_{lab}_*.py"), *root.glob(f"notebooks/{lab}_*.ipynb"),
+             root / "utils/checks/engine.py", *Path(__file__).parent.glob("*.py")]
+    hashes = (hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files))
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+# ------------------------------------------------------------------------------------------- one submission
+
+
+def grade_one(job: Job) -> Graded:
+    """Grade one submission. A fault of the grader is in the result; it raises nothing but KeyboardInterrupt."""
+    graded = Graded(job.student, job.lab, job.origin, unsafe=job.mode == "unsafe")
+    items = _exercises(job.lab)
+    try:
+        work = submission.prepare(job.raw, submission.release(job.lab))
+    except submission.Unreadable as error:
+        return _unreadable(graded, error)
+    except Exception as error:
+        return _fault(graded, items, error)
+    graded.notes = list(work.notes)
+    questions = submission.release(job.lab).written
+    graded.written = [WrittenAnswer(cell, questions.get(cell, ""), text) for cell, text in work.written.items()]
+    try:
+        with Attempts(_sandboxes(job.lab, job.limits, job.mode), work.cells) as attempts:
+            for item in items.values():
+                graded.exercises.append(attempts.grade(item, job.seed, work.answers.get(item.id, "")))
+    except Exception as error:
+        return _fault(graded, items, error)
+    graded.notes += attempts.notes
+    graded.flags |= attempts.flags
+    return graded
+
+
+class Attempts:
+    """The sandbox of one submission, and a fresh one where its code ended the one before.
+
+    Args:
+        sandboxes: where they come from.
+        cells: the notebook's cells, in the order to run.
+    Attributes:
+        notes: sentences for the student; flags: for the instructor.
+    """
+
+    def __init__(self, sandboxes: Sandboxes, cells: list[dict]):
+        self.sandboxes, self.cells = sandboxes, list(cells)
+        self.sandbox: Sandbox | None = None
+        self.started, self.notes, self.flags = 0, [], {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self.sandbox:
+            self.sandbox.close()
+        self.sandbox = None
+
+    def grade(self, item, seed: str, answer: str) -> ExerciseResult:
+        """Judge one exercise; what ends the sandbox costs this exercise, and no other."""
+        from utils.checks import engine
+
+        problem = self._ready()
+        if problem:
+            return _result(item, 0.0, NOT_RUN, problem, answer=answer)
+        try:
+            result = engine.run(item, self.sandbox.ask, seed)
+        except Ended as end:
+            self._note(end)
+            self.close()
+            return _result(item, 0.0, engine.ERROR, str(end), answer=answer)
+        misconception = result.message.splitlines()[0] if result.named else ""
+        return _result(item, result.points, result.outcome, result.message, misconception, answer)
+
+    def _ready(self) -> str:
+        """Have a sandbox in which the cells have run, without those that end it; "" or why there is none."""
+        while self.sandbox is None:
+            if self.started > RESTARTS:
+                return f"Not run: your notebook ended Python {self.started} times before this exercise."
+            self.started += 1
+            self.sandbox = self.sandboxes.new()
+            try:
+                ran = self.sandbox.run_cells(self.cells)
+            except Ended as end:
+                self._note(end)
+                self.close()
+                if end.cell is None:
+                    return f"Not run: {end}"
+                self.notes.append(f"A cell was left out, since it ended Python or did not come to an end: {end}")
+                self.cells = [cell for cell in self.cells if cell["id"] != end.cell]
+                continue
+            if self.started == 1:
+                self.notes += [f"A cell stopped with {cell['error']}" for cell in ran if cell["error"]]
+        return ""
+
+    def _note(self, end: Ended) -> None:
+        kind = {"time": "time-out", "protocol": "attack"}.get(end.kind)
+        if kind:
+            self.flags[kind] = str(end)
+
+
+def _result(item, points, outcome, message="", misconception="", answer="") -> ExerciseResult:
+    return ExerciseResult(item.id, item.title, points, item.points, outcome, message, misconception, answer)
+
+
+def _unreadable(graded: Graded, error: Exception) -> Graded:
+    graded.problem = graded.flags["unreadable"] = str(error)
+    graded.exercises = [_result(item, 0.0, NOT_RUN, str(error)) for item in _exercises(graded.lab).values()]
+    return graded
+
+
+def _fault(graded: Graded, items: dict, error: Exception) -> Graded:
+    """No points and no zero: a person must look."""
+    text = f"The grader failed on this submission ({type(error).__name__}: {error}). This is not the student's fault."
+    graded.exercises = [_result(item, None, FAULT, text) for item in items.values()]
+    graded.flags["fault"] = text
+    return graded
+
+
+@functools.cache
+def _exercises(lab: str) -> dict:
+    import torch
+
+    from utils import checks
+
+    torch.set_num_threads(1)  # several of these processes judge at once
+    return checks.exercises(lab)
+
+
+@functools.lru_cache(maxsize=1)  # submissions come lab by lab
+def _sandboxes(lab: str, limits: Limits, mode: str) -> Sandboxes:
+    return Sandboxes(lab, limits, mode)
+
+
+# ------------------------------------------------------------------------------------------ many submissions
+
+
+def _pin(queue) -> None:
+    """Keep a job and all that it starts on one processor: two jobs do not disturb each other."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {queue.get()})
+
+
+def processes(jobs: int) -> Executor:
+    """An executor of `jobs` processes on this machine, each on a processor of its own while there are enough."""
+    context = get_context("spawn")
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    queue = context.SimpleQueue()
+    for number in range(jobs):
+        queue.put(cores[number % len(cores)])
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_pin, initargs=(queue,))
+
+
+def on_cluster(address: str) -> Callable[[], Executor]:
+    """What makes an executor of a Dask cluster; this package must be installed on its machines.
+
+    Raises:
+        GradeError: no scheduler answers there, or Dask is not installed.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise GradeError("--dask needs Dask: pip install distributed") from None
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise GradeError(f"No Dask scheduler answers at {address}: {error}") from None
+    return functools.partial(client.get_executor, retries=ATTEMPTS, pure=False)
+
+
+def run_all(jobs: Iterable[Job], executor: Callable[[], Executor], window: int) -> Iterator[tuple[Job, Graded]]:
+    """Grade jobs as they come, at most `window` at once; a process that dies takes no other submission with it.
+
+    Args:
+        executor: makes one; called again when its processes died.
+    """
+    coming, again, tries = iter(jobs), [], {}
+    while True:
+        with executor() as pool:
+            pending: dict[Future, Job] = {}
+            try:
+                while True:
+                    # After a death one at a time, so that the one who did it is found.
+                    while len(pending) < (1 if again else window) and (job := again.pop() if again else next(coming, None)):
+                        pending[pool.submit(grade_one, job)] = job
+                    if not pending:
+                        return
+                    for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                        try:
+                            graded = future.result()
+                        except BrokenProcessPool:
+                            raise
+                        except Exception as error:  # a cluster's own: its worker was lost again and again
+                            graded = _lost(pending[future], error)
+                        yield pending.pop(future), graded
+            except BrokenProcessPool:
+                for job in pending.values():
+                    tries[job.key] = tries.get(job.key, 0) + 1
+                    if tries[job.key] < ATTEMPTS:
+                        again.append(job)
+                    else:
+                        yield job, _lost(job, SandboxError("the process that judged it died"))
+
+
+def _lost(job: Job, error: Exception) -> Graded:
+    return _fault(Graded(job.student, job.lab, job.origin), _exercises(job.lab), error)
+
+
+def grade(submissions: Path, out: Path, lab: str | None = None, mapping: Path | None = None, seed: str | None = None,
+          limits: Limits | None = None, mode: str = "fork", executor: Callable[[], Executor] | None = None,
+          jobs: int = 1) -> list[Graded]:
+    """Grade a folder of submissions into a folder of grades; what is graded there already is not graded again.
+
+    Args:
+        submissions: a folder, in any layout that `submission.find` knows.
+        out: gets `results/` (a file a submission), `seed`, and what `report.write_all` writes.
+        lab: grade this lab only.
+        executor: makes what runs `grade_one`; by default `jobs` processes on this machine.
+    Raises:
+        GradeError: with the reason, and what to do.
+    """
+    limits = limits or Limits()
+    if not submissions.is_dir():
+        raise GradeError(f"There is no folder {submissions}.")
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            seed = _seed(out, seed)
+            found, unplaced = submission.find(submissions, lab, mapping)
+            kept = _kept(found, out, seed, limits, mode, executor or functools.partial(processes, jobs), jobs)
+            report.write_all(out, kept, unplaced)
+            return kept
+    except Timeout:
+        raise GradeError(f"Another process is grading into {out}. Wait for it, or stop it.") from None
+
+
+def _seed(out: Path, wanted: str | None) -> str:
+    """The seed of a folder of grades: drawn once, secret from students, the same whenever grading goes on."""
+    path = out / "seed"
+    if path.exists():
+        stored = path.read_text(encoding="utf-8").strip()
+        if wanted not in (None, stored):
+            raise GradeError(f"{out} was graded with the seed {stored}, not {wanted}. Name another folder for other seeds.")
+        return stored
+    results.write(path, f"{wanted or secrets.token_hex(8)}\n")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _kept(found, out: Path, seed: str, limits: Limits, mode: str, executor, jobs: int) -> list[Graded]:
+    """The results of all submissions, in order: those that are in `out` already, and the rest graded now."""
+    paths = []
+
+    def missing() -> Iterator[Job]:
+        for one in found:
+            job = _job(one, seed, limits, mode)
+            paths.append(_path(out, job))
+            if isinstance(job, Job):
+                before = _read(paths[-1])
+                if before is None or "fault" in before.flags:  # perhaps it goes well now
+                    yield job
+                    continue
+            else:
+                results.write(paths[-1], job.to_json())
+            bar.update()
+
+    with tqdm(total=len(found), unit=" submissions", desc="grading") as bar:
+        for job, graded in run_all(missing(), executor, window=2 * jobs):
+            results.write(_path(out, job), graded.to_json())
+            bar.update()
+    return [_read(path) for path in paths]
+
+
+def _job(one, seed: str, limits: Limits, mode: str) -> Job | Graded:
+    try:
+        return Job(one.student, one.lab, one.origin, one.read(), seed, limits, mode)
+    except submission.Unreadable as error:
+        return _unreadable(Graded(one.student, one.lab, one.origin), error)
+
+
+def _path(out: Path, job: Job | Graded) -> Path:
+    key = job.key if isinstance(job, Job) else hashlib.sha256(job.to_json().encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return out / "results" / f"{key}.json"
+
+
+def _read(path: Path) -> Graded | None:
+    """A result that was kept; None where there is none, or it is damaged."""
+    try:
+        return Graded.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
