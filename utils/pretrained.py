@@ -1,5 +1,6 @@
 """Networks that come trained, and the loading of weights that may be damaged or of another network (labs 09, 10)."""
 
+import json
 import pickle
 import zipfile
 from pathlib import Path
@@ -10,11 +11,13 @@ from torch import nn
 
 from . import data
 from .download import DataError, NoNetwork, obtain
+from .models import SmallCNN
 
 RESNET18_BASE = "https://download.pytorch.org/models"
 RESNET18_FILE = "resnet18-f37072fd.pth"
 RESNET18_SHA256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
 CIFAR10_WEIGHTS = Path(__file__).parent / "weights" / "small_cnn_cifar10.safetensors"
+CIFAR10_WIDTHS = (32, 64, 128)  # channels of its three convolutions
 
 
 class ImageNetNetwork(NamedTuple):
@@ -139,3 +142,49 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
                             f"and {tuple(value.shape)} in the model. An output layer for another number of classes?")
     model.load_state_dict(state)
     return model
+
+
+def cifar10_network(path: str | Path = CIFAR10_WEIGHTS) -> SmallCNN:
+    """The small network that ships with the course, trained on CIFAR-10 (lab 10): 85.6 % of the test images are right.
+
+    Three convolutions of 32, 64 and 128 channels, each with batch norm, ReLU and max-pooling, and a linear layer; float
+    (B, 3, 32, 32) → logits (B, 10), the classes of `data.CLASSES`. It wants the images of `data.normalize`: RGB, pixels
+    from 0 to 1, less `data.MEAN`, divided by `data.STD`. Made by `python -m course checkpoint`: 45,000 training images,
+    36 epochs of Nesterov SGD; `utils/weights/README.md` has the rest. Each call builds the network anew, on the CPU, in
+    eval mode.
+
+    Args:
+        path: another file that the command made.
+    Raises:
+        DataError: the file is missing or damaged, or it is not this network's.
+    """
+    again = "It comes with the course: install that again, or make the file with `python -m course checkpoint`."
+    try:
+        model = load_weights(SmallCNN(len(data.CLASSES), CIFAR10_WIDTHS), path)
+        facts = read_facts(path)
+    except DataError as error:
+        raise DataError(f"{error} {again}") from None
+    wanted = {"architecture": "SmallCNN", "widths": list(CIFAR10_WIDTHS), "classes": list(data.CLASSES),
+              "mean": list(data.MEAN), "std": list(data.STD)}
+    for name, value in wanted.items():
+        if facts.get(name) != value:
+            raise DataError(f"{path} has weights of another network: its header says {name} = {facts.get(name)}, where "
+                            f"this one has {value}. {again}")
+    return model.eval()
+
+
+def read_facts(path: str | Path = CIFAR10_WEIGHTS) -> dict:
+    """What the header of a `.safetensors` file that the course made says: "test_accuracy", "classes", "seed", …
+
+    Raises:
+        DataError: the file is missing or damaged, or has no such header.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}.") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"{path} is damaged: its header cannot be read ({error}).") from None
