@@ -62,11 +62,11 @@ def grade(
     from .sandbox import Limits, SandboxError
 
     try:
+        executor, jobs = grading.on_cluster(dask) if dask else (None, jobs)
         limits = Limits(cell_seconds=cell_seconds, check_seconds=check_seconds, memory=int(memory * 2**30))
         grading.grade(
             submissions, out, lab, mapping, seed, limits,
-            mode="unsafe" if unsafe else "fresh" if fresh else "fork", jobs=jobs,
-            executor=grading.on_cluster(dask) if dask else None,
+            mode="unsafe" if unsafe else "fresh" if fresh else "fork", executor=executor, jobs=jobs,
         )
     except (grading.GradeError, SandboxError) as error:
         typer.echo(str(error), err=True)

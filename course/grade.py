@@ -6,13 +6,14 @@ executor, which judge: they hold the inputs, the labels and the right answers, a
 
 import functools
 import hashlib
+import multiprocessing
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,7 +21,7 @@ from tqdm.auto import tqdm
 
 from . import report, results, submission
 from .results import FAULT, NOT_RUN, ExerciseResult, Graded, WrittenAnswer
-from .sandbox import Ended, Limits, Sandbox, SandboxError, Sandboxes
+from .sandbox import Ended, Limits, Sandbox, SandboxError, Sandboxes, find_bubblewrap
 
 RESTARTS = 4  # fresh sandboxes for one submission whose code ends its process again and again
 ATTEMPTS = 3  # of a job whose process of the grader died
@@ -41,6 +42,7 @@ class Job:
     seed: str
     limits: Limits
     mode: str  # of `Sandboxes`
+    hidden: tuple[str, ...] = ()  # folders that no submission may see
 
     @property
     def key(self) -> str:
@@ -53,10 +55,11 @@ class Job:
 
 @functools.cache
 def version(lab: str) -> str:
-    """A hash of all that a lab's grades depend on beside the submission: its checks, its notebook, the grader."""
+    """A hash of all that a lab's grades depend on beside the submission: its checks and notebook, `utils`, the grader."""
     root = Path(__file__).parents[1]
-    files = [*root.glob(f"utils/checks/lab_{lab}_*.py"), *root.glob(f"notebooks/{lab}_*.ipynb"),
-             root / "utils/checks/engine.py", *Path(__file__).parent.glob("*.py")]
+    others = {path for path in root.glob("utils/checks/lab_*.py") if not path.name.startswith(f"lab_{lab}_")}
+    files = {*root.glob(f"notebooks/{lab}_*.ipynb"), *root.glob("utils/**/*.py"), *root.glob("course/*.py")} - others
+    files -= {root / "course" / name for name in ("__main__.py", "build.py", "checkpoint.py", "report.py")}
     hashes = (hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files))
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
@@ -64,8 +67,16 @@ def version(lab: str) -> str:
 # ------------------------------------------------------------------------------------------- one submission
 
 
+_one_at_a_time = threading.Lock()  # a cluster's process may have several threads; torch's random state is one for all
+
+
 def grade_one(job: Job) -> Graded:
     """Grade one submission. A fault of the grader is in the result; it raises nothing but KeyboardInterrupt."""
+    with _one_at_a_time:
+        return _grade_one(job)
+
+
+def _grade_one(job: Job) -> Graded:
     graded = Graded(job.student, job.lab, job.origin, unsafe=job.mode == "unsafe")
     items = _exercises(job.lab)
     try:
@@ -78,7 +89,7 @@ def grade_one(job: Job) -> Graded:
     questions = submission.release(job.lab).written
     graded.written = [WrittenAnswer(cell, questions.get(cell, ""), text) for cell, text in work.written.items()]
     try:
-        with Attempts(_sandboxes(job.lab, job.limits, job.mode), work.cells) as attempts:
+        with Attempts(_sandboxes(job.lab, job.limits, job.mode, job.hidden), work.cells, work.places) as attempts:
             for item in items.values():
                 graded.exercises.append(attempts.grade(item, job.seed, work.answers.get(item.id, "")))
     except Exception as error:
@@ -94,12 +105,14 @@ class Attempts:
     Args:
         sandboxes: where they come from.
         cells: the notebook's cells, in the order to run.
+        places: id of a cell -> what to call it, such as "cell 7".
     Attributes:
         notes: sentences for the student; flags: for the instructor.
     """
 
-    def __init__(self, sandboxes: Sandboxes, cells: list[dict]):
-        self.sandboxes, self.cells = sandboxes, list(cells)
+    def __init__(self, sandboxes: Sandboxes, cells: list[dict], places: dict[str, str]):
+        self.sandboxes, self.cells, self.places = sandboxes, list(cells), places
+        self.left_out: dict[str, str] = {}  # source of a cell -> why it does not run
         self.sandbox: Sandbox | None = None
         self.started, self.notes, self.flags = 0, [], {}
 
@@ -127,6 +140,10 @@ class Attempts:
             self._note(end)
             self.close()
             return _result(item, 0.0, engine.ERROR, str(end), answer=answer)
+        if result.outcome == engine.NOT_ATTEMPTED:
+            reason = next((reason for source, reason in self.left_out.items() if source and source in answer), "")
+            if reason:
+                return _result(item, 0.0, engine.ERROR, reason, answer=answer)
         misconception = result.message.splitlines()[0] if result.named else ""
         return _result(item, result.points, result.outcome, result.message, misconception, answer)
 
@@ -144,12 +161,22 @@ class Attempts:
                 self.close()
                 if end.cell is None:
                     return f"Not run: {end}"
-                self.notes.append(f"A cell was left out, since it ended Python or did not come to an end: {end}")
-                self.cells = [cell for cell in self.cells if cell["id"] != end.cell]
+                self._leave_out(end)
                 continue
             if self.started == 1:
-                self.notes += [f"A cell stopped with {cell['error']}" for cell in ran if cell["error"]]
+                errors = [f"{self._place(cell['id'])} stopped with {cell['error']}" for cell in ran if cell["error"]]
+                self.notes += [text if len(text) <= 300 else f"{text[:299]}…" for text in errors[:20]]
         return ""
+
+    def _place(self, id: str) -> str:
+        place = self.places.get(id, "a cell")
+        return place[0].upper() + place[1:]
+
+    def _leave_out(self, end: Ended) -> None:
+        """The others run without the cell that ended the sandbox."""
+        self.notes.append(f"{self._place(end.cell)} was left out, since it ended Python or did not come to an end: {end}")
+        self.left_out |= {cell["source"].strip(): str(end) for cell in self.cells if cell["id"] == end.cell}
+        self.cells = [cell for cell in self.cells if cell["id"] != end.cell]
 
     def _note(self, end: Ended) -> None:
         kind = {"time": "time-out", "protocol": "attack"}.get(end.kind)
@@ -185,32 +212,47 @@ def _exercises(lab: str) -> dict:
     return checks.exercises(lab)
 
 
-@functools.lru_cache(maxsize=1)  # submissions come lab by lab
-def _sandboxes(lab: str, limits: Limits, mode: str) -> Sandboxes:
-    return Sandboxes(lab, limits, mode)
+_open: dict[tuple, Sandboxes] = {}  # at most one: submissions come lab by lab
+
+
+def _sandboxes(*which) -> Sandboxes:
+    """This process's sandboxes for a lab, limits, mode and hidden folders; those for another lab are closed."""
+    if which not in _open:
+        while _open:
+            _open.popitem()[1].close()
+        _open[which] = Sandboxes(*which)
+    return _open[which]
 
 
 # ------------------------------------------------------------------------------------------ many submissions
 
 
-def _pin(queue) -> None:
-    """Keep a job and all that it starts on one processor: two jobs do not disturb each other."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {queue.get()})
+def _begin(queue) -> None:
+    """Begin a job's process: it ends with the command, killed or not, and keeps to its processor if it got one."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    core = queue.get()
+    if core is not None:
+        os.sched_setaffinity(0, {core})  # with all that it starts: two jobs do not disturb each other
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)  # its sandboxes end with it
 
 
 def processes(jobs: int) -> Executor:
-    """An executor of `jobs` processes on this machine, each on a processor of its own while there are enough."""
-    context = get_context("spawn")
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    """An executor of `jobs` processes on this machine; of several each has a processor of its own, while there are enough."""
+    context = multiprocessing.get_context("spawn")
+    can_pin = jobs > 1 and hasattr(os, "sched_setaffinity")
+    cores = sorted(os.sched_getaffinity(0)) if can_pin else [None]
     queue = context.SimpleQueue()
     for number in range(jobs):
         queue.put(cores[number % len(cores)])
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_pin, initargs=(queue,))
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(queue,))
 
 
-def on_cluster(address: str) -> Callable[[], Executor]:
-    """What makes an executor of a Dask cluster; this package must be installed on its machines.
+def on_cluster(address: str) -> tuple[Callable[[], Executor], int]:
+    """What makes an executor of a Dask cluster, and the number of its processes; it must have this package installed.
 
     Raises:
         GradeError: no scheduler answers there, or Dask is not installed.
@@ -223,7 +265,7 @@ def on_cluster(address: str) -> Callable[[], Executor]:
         client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:
         raise GradeError(f"No Dask scheduler answers at {address}: {error}") from None
-    return functools.partial(client.get_executor, retries=ATTEMPTS, pure=False)
+    return functools.partial(client.get_executor, retries=ATTEMPTS, pure=False), max(1, len(client.nthreads()))
 
 
 def run_all(jobs: Iterable[Job], executor: Callable[[], Executor], window: int) -> Iterator[tuple[Job, Graded]]:
@@ -238,9 +280,14 @@ def run_all(jobs: Iterable[Job], executor: Callable[[], Executor], window: int) 
             pending: dict[Future, Job] = {}
             try:
                 while True:
-                    # After a death one at a time, so that the one who did it is found.
-                    while len(pending) < (1 if again else window) and (job := again.pop() if again else next(coming, None)):
-                        pending[pool.submit(grade_one, job)] = job
+                    while len(pending) < _at_once(again, pending.values(), tries, window) and (
+                        job := again.pop() if again else next(coming, None)
+                    ):
+                        try:
+                            pending[pool.submit(grade_one, job)] = job
+                        except BrokenProcessPool:  # a death since we last looked, of which this job is innocent
+                            again.append(job)
+                            raise
                     if not pending:
                         return
                     for future in wait(pending, return_when=FIRST_COMPLETED).done:
@@ -252,12 +299,19 @@ def run_all(jobs: Iterable[Job], executor: Callable[[], Executor], window: int) 
                             graded = _lost(pending[future], error)
                         yield pending.pop(future), graded
             except BrokenProcessPool:
+                for future in [future for future in pending if future.done() and not future.exception()]:
+                    yield pending.pop(future), future.result()
                 for job in pending.values():
                     tries[job.key] = tries.get(job.key, 0) + 1
                     if tries[job.key] < ATTEMPTS:
                         again.append(job)
                     else:
                         yield job, _lost(job, SandboxError("the process that judged it died"))
+
+
+def _at_once(again: list[Job], running: Iterable[Job], tries: dict[str, int], window: int) -> int:
+    """How many jobs may run: after a death one, while a job that ran then is left, so that the one who did it is found."""
+    return 1 if again or any(job.key in tries for job in running) else window
 
 
 def _lost(job: Job, error: Exception) -> Graded:
@@ -278,18 +332,31 @@ def grade(submissions: Path, out: Path, lab: str | None = None, mapping: Path | 
         GradeError: with the reason, and what to do.
     """
     limits = limits or Limits()
+    if mode != "unsafe" and executor is None:
+        find_bubblewrap()  # better now than a fault for each submission
     if not submissions.is_dir():
         raise GradeError(f"There is no folder {submissions}.")
-    out.mkdir(parents=True, exist_ok=True)
     try:
+        out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".lock", timeout=0):
+            _sweep(out)
             seed = _seed(out, seed)
             found, unplaced = submission.find(submissions, lab, mapping)
-            kept = _kept(found, out, seed, limits, mode, executor or functools.partial(processes, jobs), jobs)
+            shared = seed, limits, mode, (str(submissions.resolve()), str(out.resolve()))
+            kept = _kept(found, out, shared, executor or functools.partial(processes, jobs), jobs)
             report.write_all(out, kept, unplaced)
             return kept
     except Timeout:
         raise GradeError(f"Another process is grading into {out}. Wait for it, or stop it.") from None
+    except OSError as error:
+        raise GradeError(f"{error}. What is graded is kept in {out}: the same command goes on from there.") from error
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a grader that was killed had half written."""
+    for folder in (out, out / "results", out / "feedback"):
+        for path in folder.glob(".*.part"):
+            path.unlink()
 
 
 def _seed(out: Path, wanted: str | None) -> str:
@@ -304,13 +371,17 @@ def _seed(out: Path, wanted: str | None) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def _kept(found, out: Path, seed: str, limits: Limits, mode: str, executor, jobs: int) -> list[Graded]:
-    """The results of all submissions, in order: those that are in `out` already, and the rest graded now."""
+def _kept(found, out: Path, shared: tuple, executor, jobs: int) -> list[Graded]:
+    """The results of all submissions, in order: those that are in `out` already, and the rest graded now.
+
+    Args:
+        shared: what all jobs have in common: seed, limits, mode, hidden folders.
+    """
     paths = []
 
     def missing() -> Iterator[Job]:
         for one in found:
-            job = _job(one, seed, limits, mode)
+            job = _job(one, *shared)
             paths.append(_path(out, job))
             if isinstance(job, Job):
                 before = _read(paths[-1])
@@ -328,9 +399,9 @@ def _kept(found, out: Path, seed: str, limits: Limits, mode: str, executor, jobs
     return [_read(path) for path in paths]
 
 
-def _job(one, seed: str, limits: Limits, mode: str) -> Job | Graded:
+def _job(one, *shared) -> Job | Graded:
     try:
-        return Job(one.student, one.lab, one.origin, one.read(), seed, limits, mode)
+        return Job(one.student, one.lab, one.origin, one.read(), *shared)
     except submission.Unreadable as error:
         return _unreadable(Graded(one.student, one.lab, one.origin), error)
 

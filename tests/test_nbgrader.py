@@ -1,9 +1,10 @@
-"""The labs as nbgrader 0.9.6 assignments: release, validation, and the marks of a solved and of an untouched notebook.
+"""The labs as nbgrader 0.9.6 assignments: release, validation, and the marks, which are those of our own grader.
 
 The labs run on the stand-in here, and without their demo cells, which hold the long runs (nbval runs those): the marks
 are those of the checks, which bring their own inputs. Each submission runs once.
 """
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
+from course import grade
+from course.sandbox import Limits
 from utils import checks
 
 ROOT = Path(__file__).parents[1]
@@ -81,16 +84,41 @@ def test_the_release_is_the_student_notebook(lab):
     assert [(cell.id, cell.source) for cell in released(lab).cells] == [(cell.id, cell.source) for cell in built.cells]
 
 
-def test_autograding_gives_the_solution_all_points_and_the_untouched_notebook_none(lab):
-    name, folder = lab
-    submit(lab, "solved", solved(lab))
-    submit(lab, "untouched", released(lab))
-    nbgrader(folder, "autograde", name)
-    total = sum(item.points for item in checks.exercises(name[:2]).values())
+def half(lab, which: int) -> nbformat.NotebookNode:
+    """The released notebook with every other exercise filled in, and the rest with an answer of its bank, mostly wrong."""
+    notebook, solution = released(lab), {cell.id: cell.source for cell in solved(lab).cells}
+    bank = importlib.import_module(f"mistakes.lab_{lab[0]}").MISTAKES
+    for number, (id, mistakes) in enumerate(bank.items()):
+        cell = next(cell for cell in notebook.cells if cell.id == f"exercise-{id.replace('.', '-')}")
+        cell.source = solution[cell.id] if number % 2 == which else mistakes[-number - 1 if number < len(mistakes) else 0][0]
+    return notebook
+
+
+def marks(folder: Path, name: str, student: str) -> dict[str, float]:
+    """nbgrader's points: {"02.1": 2.0, …}."""
     with Gradebook(f"sqlite:///{folder}/gradebook.db") as gradebook:
-        marks = {student: gradebook.find_submission(name, student).score for student in ("solved", "untouched")}
-        assert gradebook.find_assignment(name).max_score == total
-    assert marks == {"solved": total, "untouched": 0}
+        notebook = gradebook.find_submission_notebook(name, name, student)
+        return {grade.cell.name.removeprefix("check-").replace("-", "."): grade.score for grade in notebook.grades}
+
+
+def test_autograding_gives_what_our_grader_gives(lab, system_program):
+    """All points for the solution, none for the untouched notebook; labs 01 and 02 are half-filled in two ways, too."""
+    system_program("bwrap", "bubblewrap")
+    name, folder = lab
+    notebooks = {"solved": solved(lab), "untouched": released(lab)}
+    if name[:2] in ("01", "02"):
+        notebooks |= {"first half": half(lab, 0), "second half": half(lab, 1)}
+    paths = {student: submit(lab, student, notebook) for student, notebook in notebooks.items()}
+    nbgrader(folder, "autograde", name)
+    items = checks.exercises(name[:2]).values()
+    with Gradebook(f"sqlite:///{folder}/gradebook.db") as gradebook:
+        assert gradebook.find_assignment(name).max_score == sum(item.points for item in items)
+    theirs = {student: marks(folder, name, student) for student in notebooks}
+    assert theirs["solved"] == {item.id: item.points for item in items}
+    assert theirs["untouched"] == {item.id: 0 for item in items}
+    for student, path in paths.items():
+        ours = grade.grade_one(grade.Job(student, name[:2], path.name, path.read_bytes(), "0", Limits(), "fork"))
+        assert {item.exercise: item.points for item in ours.exercises} == theirs[student], student
 
 
 @pytest.mark.parametrize("lab", SOLUTIONS[:1], indirect=True, ids=lambda path: path.stem)  # it only runs it once more
