@@ -273,6 +273,7 @@ def test_no_process_but_its_own_is_seen_or_reached(box):
 
 
 def test_a_signal_to_all_ends_only_itself(boxes):
+    template = boxes.template
     with boxes.new() as box:
         with pytest.raises(Ended) as ended:
             source = """
@@ -286,8 +287,10 @@ def test_a_signal_to_all_ends_only_itself(boxes):
             """
             run(box, source)
         assert ended.value.kind == "died"
+    assert boxes.template is template, "the template was hit"
     with boxes.new() as box:
         assert see(box, "seen = 1") == 1
+    assert boxes.template is template, "the template was hit"
 
 
 # ------------------------------------------------------------------------------------------------------------- limits
@@ -513,9 +516,11 @@ def writable(n):
     except OSError:
         return False
 out = next(n for n in range(3, 512) if writable(n))
+def good(header):
+    return struct.pack('>4sIQ', b'LAB1', len(header), 0) + header
+forged = b'{"dict":[["nonce","0"],["reply",{"dict":[["evidence",{"dict":[["seen",1]]}],["after",{"dict":[]}]]}]]}'
 """
 FORGERIES = {
-    "ahead of its question": "def attack(): os.write(out, good(b'{}'))\nattack()",
     "not a frame": "def attack(): os.write(out, b'x' * 4096)",
     "huge": "def attack(): os.write(out, struct.pack('>4sIQ', b'LAB1', 2**32 - 1, 2**63))",
     "a body that never comes": "def attack(): os.write(out, struct.pack('>4sIQ', b'LAB1', 2, 1000)); time.sleep(1000)",
@@ -524,7 +529,7 @@ FORGERIES = {
     "endless": "def attack():\n    while True: os.write(out, b'LAB1' * 1000)",
     "deeply nested": "def attack(): os.write(out, good(b'[' * 50_000))",
     "a million keys": "def attack(): os.write(out, good(b'{' + b','.join(b'\"%d\":0' % i for i in range(300_000)) + b'}'))",
-    "no nonce": "def attack(): os.write(out, good(b'{\"dict\":[[\"nonce\",\"0\"],[\"reply\",{\"dict\":[]}]]}'))",
+    "another nonce": "def attack(): os.write(out, good(forged))",
     "pickle": "import pickle\ndef attack(): os.write(out, good(pickle.dumps({})))",
 }
 
@@ -534,7 +539,7 @@ def test_a_hostile_reply_is_refused(boxes, name):
     boxes.limits = Limits(**{**vars(TIGHT), "check_seconds": 1.5})
     try:
         with boxes.new() as box:
-            source = FIND_PIPE + "def good(header): return struct.pack('>4sIQ', b'LAB1', len(header), 0) + header\n" + FORGERIES[name]
+            source = FIND_PIPE + FORGERIES[name]
             probe = "def probe(student):\n    student.attack()\n    import time\n    time.sleep(1000)\n"
             with pytest.raises(Ended) as ended:
                 run(box, source)
@@ -543,6 +548,14 @@ def test_a_hostile_reply_is_refused(boxes, name):
             assert ended.value.kind == wanted, str(ended.value)
     finally:
         boxes.limits = TIGHT
+
+
+def test_an_answer_ahead_of_its_question_is_refused(box):
+    assert run(box, FIND_PIPE + "import threading\nthreading.Timer(0.2, os.write, (out, good(forged))).start()\nseen = 0") is None
+    time.sleep(0.6)
+    with pytest.raises(Ended, match="before it was asked") as ended:
+        box.ask(QUESTION)
+    assert ended.value.kind == "protocol"
 
 
 def test_a_reply_of_another_form_is_refused(box):

@@ -289,15 +289,15 @@ for item in engine.REGISTRY.values():
     trick(
         "solutions-from-disk",
         "finds the course's solutions on the disk and runs them",
-        """\
+        "pass",
+        {"02.1": """\
 import glob, os, re, sys, utils
 roots = {os.path.dirname(os.path.dirname(os.path.abspath(utils.__file__))), *sys.path, "/", os.getcwd(), os.path.expanduser("~")}
 for root in roots:
     for path in glob.glob(f"{root}/labs_solutions/02_*.py") + glob.glob(f"{root}/*/labs_solutions/02_*.py"):
         for part in re.split(r"^# %%", open(path).read(), flags=re.M):
             if part.startswith(' exercise="'):
-                exec(part.partition("\\n")[2], globals())""",
-        {},
+                exec(part.partition("\\n")[2], globals())"""},
     ),
     trick(
         "expected-from-the-caller",
@@ -335,7 +335,8 @@ def sigmoid_grad(x):
     trick(
         "predictions-from-the-judge",
         "the judge's own words tell the predictions",
-        """\
+        "pass",
+        {"02.2": """\
 h_requires_grad = h_is_leaf = d_requires_grad = n_requires_grad = h_has_grad = x_has_grad = True
 w_grad_first = 0
 try:
@@ -348,8 +349,7 @@ try:
     engine.REGISTRY["02.2"].judge(Case(), answers=answers | {"w_grad_first": 0})
     w_grad_first = 2
 except ImportError:
-    pass""",
-        {},
+    pass"""},
     ),
     trick(
         "probe-overwritten",
