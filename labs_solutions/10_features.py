@@ -12,7 +12,7 @@
 # **You will be able to** look at a network's filters and at the output of every layer; say how much of the picture a unit sees; find the channels that tell two classes apart, and the pictures that a channel likes best;
 # write saliency, Grad-CAM and occlusion; catch a network that learned to cheat; say what such maps do not prove.
 #
-# **Time** 150 min, of which your computer computes less than one · **Know first** labs 02 and 04; lab 07 builds the hooks, lab 08 the small network, lab 09 shows the pretrained one
+# **Time** 180 min, of which your computer computes less than one · **Know first** labs 02 and 04; lab 07 builds the hooks, lab 08 the small network, lab 09 shows the pretrained one
 #
 # How to work: run the cells from top to bottom. In an exercise, replace the line that raises `NotAttempted` (or the `...`) by your code, run the cell, then run its check.
 
@@ -145,7 +145,7 @@ figure.suptitle("Six channels of the first block (red: positive, blue: negative;
 plotting.show(figure, alt="The maps of six channels after convolution, batch norm, ReLU and pooling. The ReLU blanks about half of each map, the pooling halves the resolution.")
 
 # %% [markdown]
-# Each row of the figure is a **feature map** for each channel: a grey picture of where its pattern is found.
+# Each small picture is a **feature map**: what one channel gives, a picture of where its pattern is found.
 #
 # - The *convolution* makes 32 signed maps of the picture's size (padding 1 keeps it).
 # - *Batch norm* moves and scales each channel; the picture in it stays. Compare rows one and two: where a map keeps its pattern but turns redder or bluer, its zero has moved. That decides what the next step cuts off.
@@ -233,7 +233,7 @@ plotting.show(figure, alt="Feature maps at three depths: outlines of the horse i
 #
 # Move through all layers of both networks, channel by channel:
 
-# %%
+# %% tags=["demo"]
 widgets.feature_maps()
 
 # %% [markdown]
@@ -267,7 +267,7 @@ ax.legend(frameon=False)
 plotting.show(figure, alt="Along the layers the pixels a side fall from 32 to 4, the channels grow from 3 to 128, and the receptive field from 1 to 22 pixels.")
 
 # %% [markdown]
-# The numbers a layer hands on fall from 32,768 to 2,048: the network throws away, and what it keeps is *what* rather than *where*.
+# After each block fewer numbers are handed on: 8,192, 4,096, 2,048. The network throws away, and what it keeps is *what* rather than *where*.
 #
 # Is the field of 22 true? Ask the network: a pixel that a unit sees has a slope that is not zero.
 
@@ -275,7 +275,7 @@ plotting.show(figure, alt="Along the layers the pixels a side fall from 32 to 4,
 # ### Exercise 10.2 · What a unit sees
 # ●○○ · 10 min · 2 points
 #
-# Write `pixels_seen(network, x, row, column)`: which pixels have a nonzero gradient for the units of all channels at one place of the maps? Any one image hides some of them, behind a ReLU at 0 or a max-pool that chose a neighbour. So x holds several images; a pixel is seen if *any* image and channel says so.
+# Write `pixels_seen(network, x, row, column)`: which pixels have a nonzero gradient for the units of all channels at one place of the maps? Any one image hides some of them, behind a ReLU at 0 or a max-pool that chose a neighbour. So x holds several images; a pixel is seen if *any* image and colour channel of x says so, however small the slope.
 #
 # <details><summary>Hint 1</summary>The slope of one number: <code>network(x)[:, :, row, column].sum()</code>. With respect to a tensor that requires a gradient: a detached copy of x.</details>
 # <details><summary>Hint 2</summary><code>torch.autograd.grad(number, tensor)</code> returns a tuple of one gradient, here (B, C, H, W). Then <code>!= 0</code>, and <code>.any(…)</code> over images and channels.</details>
@@ -287,11 +287,11 @@ def pixels_seen(network: nn.Module, x: torch.Tensor, row: int, column: int) -> t
     """The input pixels on which the units at one place depend.
 
     Args:
-        network: gives maps, (B, K, h, w).
+        network: gives maps, (B, K, h, w); used in the mode in which it is.
         x: float (B, C, H, W); left as it is, without a gradient.
         row, column: the place in the maps.
     Returns:
-        bool (H, W): True where the gradient of these units is not zero for some image and channel of x.
+        bool (H, W): True where the gradient of these units is not zero for some image and colour channel of x.
     """
     ### BEGIN SOLUTION
     pixels = x.detach().clone().requires_grad_()
@@ -321,6 +321,7 @@ for depth in (1, 4, 5, 8, 9, 12):
 # The large network's fields soon cover everything. But not all that a unit sees counts the same. For a place near the middle of its maps, at three depths, the size of the slopes on one photograph:
 
 # %% tags=["demo"]
+# `stages`: height of the maps -> name of the last layer that gives maps of that height
 names = {side: name for side, name in attribution.stages(large, photos_x).items() if side in (56, 28, 14)}
 slopes = []
 for side, name in names.items():
@@ -381,7 +382,7 @@ def channel_gap(maps: torch.Tensor, labels: torch.Tensor, first: int, second: in
         labels: int64 (N,); other classes than the two may be among them.
         first, second: the two classes.
     Returns:
-        (K,), of maps' dtype: positive where `first` is the stronger.
+        (K,), of maps' dtype: positive where `first` is the stronger; not finite where a channel varies in neither class.
     """
     ### BEGIN SOLUTION
     activations = maps.mean(dim=(2, 3))
@@ -455,14 +456,12 @@ check("10.4")
 top_images = mine_or_reference("10.4", top_images)
 
 # %% [markdown]
-# The channels of block 3 with the widest gaps, and the six test images that each likes best. The frame is the unit's receptive field, 18 × 18 pixels of the 32 × 32; what lies outside it this unit cannot see.
-
-# %%
-deep = feature_maps(small, test_x, ["features.10"])["features.10"]  # (N, 128, 8, 8)
-gap = channel_gap(deep, test_y, classes.index("automobile"), classes.index("horse"))
-liked = [*gap.topk(2).indices.tolist(), *(-gap).topk(2).indices.tolist()]  # two for cars, two for horses
+# The channels of block 3 with the widest gaps between cars and horses, and the six test images, of all ten classes now, that each likes best. The frame is the unit's receptive field, 18 × 18 pixels of the 32 × 32; what lies outside it this unit cannot see.
 
 # %% tags=["demo"]
+deep = feature_maps(small, test_x, ["features.10"])["features.10"]  # (N, 128, 8, 8)
+gap = channel_gap(deep, test_y, car, horse).nan_to_num(0, 0, 0)  # a dead channel has no gap
+liked = [*gap.topk(2).indices.tolist(), *(-gap).topk(2).indices.tolist()]  # two for cars, two for horses
 figure, axes = plotting.subplots(len(liked), 6, size=(8, 6))
 for channel, line in zip(liked, axes):
     for picture, row, column, ax in zip(*top_images(deep[:, channel], 6), line):
@@ -476,7 +475,7 @@ figure.suptitle("What four channels of block 3 like best", fontweight="bold")
 plotting.show(figure, alt="Four rows of six test images each, with a yellow frame around what the most excited unit sees. The images of a row mostly share a class or a pattern.")
 
 # %% [markdown]
-# Look for what the frames of one row have in common: a part, a colour, a texture, a direction. Then beware: six pictures suggest a name ("the wheel channel") that the seventh may refute. The other 120 channels have no such short name at all.
+# Look for what the frames of one row have in common: a part, a colour, a texture, a direction. A channel that prefers horses to cars may prefer dogs to both. And beware: six pictures suggest a name ("the wheel channel") that the seventh may refute. The other 120 channels have no such short name at all.
 
 # %% [markdown]
 # ### Ask the network itself
@@ -556,7 +555,8 @@ made = {
     "all three": ascend(liking, start, jitter, l2=0.02, blur=soften),
 }
 with torch.no_grad():
-    found = [top_images(deep[:, channel], 1)[0].item() for channel in liked]
+    means = torch.cat([small.features[:10](batch)[:, liked].mean((2, 3)) for batch in test_x.split(500)])
+    found = means.argmax(0)  # by the number that is climbed, not by the largest value as in 10.4
     for name, z in {"best test image": test_x[found], "from noise, no brakes": made["no brakes"], "with all three": made["all three"]}.items():
         print(f"{name:22} mean before the ReLU:", "  ".join(f"{value:6.2f}" for value in liking(z)))
 tiles = torch.cat([images.test_images[found], *(data.unnormalize(z) for z in made.values())])
@@ -650,10 +650,10 @@ answers, photo_answers = logits.argmax(1), photo_logits.argmax(1)
 some = torch.tensor([0, 1, 4, 7, 8, 9])
 specks = saliency(large, photos_x, photo_answers)
 figure = attribution.heat_maps(photos, {"saliency": F.avg_pool2d(specks, 4)}, [f"for {imagenet.classes[k][:16]}" for k in photo_answers], title=f"Saliency of {imagenet.name}'s answers, averaged over 4 × 4 pixels", over=False, pictures_too=False)
-plotting.show(figure, alt="Saliency maps of the four pictures of insects: specks, denser on the insects.")
+plotting.show(figure, alt="Saliency maps of the four pictures of insects: specks, with dense clusters in places.")
 
 # %% [markdown]
-# Specks, denser on the insect (the pictures are in section 1, in the same order). They are noisy because a slope holds for an infinitely small change only, and the slope of a deep network jumps from pixel to pixel. Where a logit has long been won, its slope may even be small.
+# Specks (the pictures are in section 1, in the same order). Where they cluster is often on the insect, but twigs and flowers have theirs: see which part of the picture a wrong answer rests on. They are noisy because a slope holds for an infinitely small change only, and the slope of a deep network jumps from pixel to pixel. Where a logit has long been won, its slope may even be small.
 #
 # ### Grad-CAM
 #
@@ -707,14 +707,14 @@ check("10.7")
 
 # %%
 grad_cam = mine_or_reference("10.7", grad_cam)
-last = large.get_submodule(list(attribution.stages(large, photos_x).values())[-1])  # the last layer that has maps
 
 # %% tags=["demo"]
+last = large.get_submodule(list(attribution.stages(large, photos_x).values())[-1])  # the last layer that has maps
 figure = attribution.heat_maps(photos, {"Grad-CAM": grad_cam(large, last, photos_x, photo_answers)}, [f"for {imagenet.classes[k][:16]}" for k in photo_answers], title=f"Grad-CAM of {imagenet.name}'s answers, last layer of 7 × 7 maps", pictures_too=False)
-plotting.show(figure, alt="Four pictures of insects with Grad-CAM maps over them: on the photographs a bright region on the insect.")
+plotting.show(figure, alt="Four pictures of insects with Grad-CAM maps over them: a bright region in each, on the photographs mostly on the insect where the answer is right.")
 
 # %% [markdown]
-# On the photographs the bright region is the insect, mostly. That is the map for which Grad-CAM was made: the large network averages its last maps over all positions and applies a linear layer, and for just that case α is, up to a factor, the linear layer's weight. The small network does *not* average: it has
+# On the photographs the bright region is mostly the insect, where the answer is right. EfficientNet calls the fourth picture a butterfly: there the brightest place is a flower beside the bee. That is the map for which Grad-CAM was made: the large network averages its last maps over all positions and applies a linear layer, and for just that case α is, up to a factor, the linear layer's weight. The small network does *not* average: it has
 # a weight of its own for each of 4 × 4 places. There the mean gradient is a rough summary, and section 8 shows it fail.
 #
 # ### Occlusion
@@ -781,7 +781,7 @@ three = {
     "occlusion": attribution.spread(occlusion(small, x[some], answers[some], patch=6, stride=2), (32, 32), 6, 2),
 }
 figure = attribution.heat_maps(pictures[some], three, [f"for {classes[k]}" for k in answers[some]], title="Three explanations of the small network's answers")
-plotting.show(figure, alt="Saliency, Grad-CAM and occlusion for six CIFAR-10 images. The three often agree on the object, and differ in the details.")
+plotting.show(figure, alt="Saliency, Grad-CAM and occlusion for six CIFAR-10 images. In some images two or three of them share a bright region; in others they differ.")
 
 # %% tags=["demo"]
 began = time.perf_counter()
@@ -892,12 +892,15 @@ three = {
 }
 figure = attribution.heat_maps(val_images[dogs], three, ["for dog"] * 6, title="Why dog?")
 plotting.show(figure, alt="Six pictures of dogs with saliency, Grad-CAM and occlusion maps. They are for you to read: where are they bright?")
+print("largest value of each Grad-CAM map:", "  ".join(f"{heat.max():.3f}" for heat in three["Grad-CAM"]))
 
 # %% [markdown]
+# (A Grad-CAM map without colour is 0 everywhere: its weighted sum was negative at all places, and the ReLU left nothing.)
+#
 # One map is an anecdote. What all images share stands out in the *mean* of the maps over many:
 
 # %% tags=["demo"]
-dogs = torch.arange(200, 264)
+dogs = torch.arange(200, 232)
 mean_maps = {
     "saliency": saliency(cheat, val_x[dogs], val_labels[dogs]),
     "occlusion": attribution.spread(occlusion(cheat, val_x[dogs], val_labels[dogs], patch=4, stride=2), (32, 32), 4, 2),
@@ -908,17 +911,17 @@ for (name, maps), ax in zip(mean_maps.items(), axes):
     drawn = ax.imshow(values, cmap="viridis" if values.min() >= 0 else "RdBu_r", vmin=0 if values.min() >= 0 else -values.abs().max(), vmax=values.abs().max())
     ax.set(xlabel="column", ylabel="row", title=f"{name}, mean of {len(dogs)} dogs", xticks=range(0, 32, 4), yticks=range(0, 32, 4))
     figure.colorbar(drawn, ax=ax)
-plotting.show(figure, alt="The mean saliency and occlusion maps of 64 dogs. Read off where they are bright.")
+plotting.show(figure, alt="The mean saliency and occlusion maps of 32 dogs. Read off where they are bright.")
 
 # %% [markdown]
 # ### Exercise 10.9 · The mark, and the accuracy without it
 # ●●○ · 15 min · 3 points
 #
-# Where is the mark? Give a box that holds it and little else (at most 8 × 8 pixels), in rows and columns from 0. Then write `accuracy_without`: cover a box in *every* image, of both classes, and measure.
+# Where is the mark? Give a box within the image that holds all of it and little else (at most 64 pixels), in rows and columns from 0. Then write `accuracy_without`: cover a box in *every* image, of both classes, and measure.
 #
 # <details><summary>Hint 1</summary>The pixels around the maximum of the mean saliency map: <code>mean_maps["saliency"].mean(0).argmax()</code> is a place in the flattened map, as in 10.4. The mark is 3 × 3.</details>
 # <details><summary>Hint 2</summary>The function: a copy of x, the box filled as in 10.8, the model's logits under <code>torch.no_grad()</code>, the largest in each row against the labels, the mean as a Python number.</details>
-# <details><summary>"The box touches the mark and leaves most of it uncovered"</summary>Saliency is bright on the mark and, since a filter is 3 pixels wide, beside it. Move the box towards the middle of the bright pixels, or take one of 5 × 5.</details>
+# <details><summary>"The box touches the mark and leaves part of it uncovered"</summary>Saliency is bright on the mark and, since a filter is 3 pixels wide, beside it. Move the box towards the middle of the bright pixels, or take one of 5 × 5.</details>
 
 # %% exercise="10.9"
 mark = ...  # (top, left, height, width)

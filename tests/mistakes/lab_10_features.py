@@ -158,6 +158,9 @@ def feature_maps(model, x, layers):
         h.remove()
     return maps
 """, "One layer only"),
+        (_changed(_MAPS, ("    maps = {}\n", "    out = []\n"), ("maps[layers[index]] = output.detach().clone()", "out.append(output.detach().clone())"), ("return maps", "return dict(zip(layers, out))")), "the order of the calls"),
+        (_changed(_MAPS, ("model.train(training)", "model.training = training")), "sets one module"),
+        (_changed(_MAPS, ("    model.eval()\n", "    model.eval().requires_grad_(False)\n")), "`requires_grad` is not as it was"),
     ],
     "10.2": [
         (_changed(_SEEN, ("(g != 0)", "(g > 0)")), "Only positive slopes"),
@@ -171,6 +174,8 @@ def feature_maps(model, x, layers):
         (_changed(_SEEN, (".sum()\n", "\n")), "take their `.sum()`"),
         (_changed(_SEEN, (".requires_grad_()", ""), ("x.detach().clone()", "x")), "Nothing was recorded"),
         (_changed(_SEEN, ("x.detach().clone().requires_grad_()", "x.requires_grad_()")), "the caller's x"),
+        (_changed(_SEEN, ("(g != 0)", "(g.abs() > 1e-3)")), "Is there a threshold"),
+        (_changed(_SEEN, ("(g != 0).any(1).any(0)", "g.sum((0, 1)) != 0")), "Opposite ones cancel"),
     ],
     "10.3": [
         (_changed(_GAP, ("(a.mean(0) - b.mean(0))", "(b.mean(0) - a.mean(0))")), "other way round"),
@@ -182,6 +187,7 @@ def feature_maps(model, x, layers):
         (_changed(_GAP, ("    a, b =", "    p = [maps[labels == k].transpose(0, 1).flatten(1).var(1) for k in (first, second)]\n    a, b ="), ("(a.var(0) + b.var(0))", "(p[0] + p[1])")), "single pixels"),
         (_changed(_GAP, ("((a.var(0) + b.var(0)) / 2).sqrt()", "torch.cat([a, b]).std(0)")), "taken together"),
         (_changed(_GAP, ("((a.var(0) + b.var(0)) / 2).sqrt()", "((a.std(0) + b.std(0)) / 2)")), "mean of the standard deviations"),
+        (_changed(_GAP, ("labels == second", "labels != first")), "*all* the others"),
     ],
     "10.4": [
         (_changed(_TOP, ("width = maps.shape[2]", "width = maps.shape[1]")), "divided by the height"),
@@ -208,6 +214,12 @@ def feature_maps(model, x, layers):
         (_changed(_ASCEND, ("        if blur is not None:\n            x = blur(x)\n", "")), "not blurred"),
         (_changed(_ASCEND, ("        if blur is not None:\n    ", "")), "`blur` is None"),
         (_changed(_ASCEND, ("g / (g.square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-8)", "g.sign()")), "own size"),
+        (_changed(_ASCEND, (" + 1e-8", "")), "0 / 0, which is NaN"),
+        (_changed(_ASCEND, (".sqrt() + 1e-8", ".add(1e-8).sqrt()")), "inside the root"),
+        (_changed(_ASCEND, ("g.square().mean((1, 2, 3), keepdim=True).sqrt()", "g.std((1, 2, 3), keepdim=True)")), "standard deviation"),
+        (_changed(_ASCEND, ("        if blur is not None:\n            x = blur(x)\n", ""), ("        z = x.roll", "        x = blur(x) if blur else x\n        z = x.roll")), "before the step"),
+        (_changed(_ASCEND, ("        if blur is not None:\n            x = blur(x)\n", "    if blur is not None:\n        x = blur(x)\n")), "once, at the end"),
+        (_changed(_ASCEND, ("        if blur is not None:\n            x = blur(x)\n", ""), ("        g = g.roll", "        g = blur(g) if blur else g\n        g = g.roll")), "gradient is blurred"),
     ],
     "10.6": [
         (_changed(_SALIENCY, ("g.abs().amax(1)", "g.amax(1)")), "signed"),
@@ -227,6 +239,12 @@ def feature_maps(model, x, layers):
         (_changed(_SALIENCY, ("g = torch.autograd.grad(number, x)[0]", "number.backward()\n    g = x.grad")), "`.grad` has changed"),
         (_changed(_SALIENCY, ("x.detach().clone().requires_grad_()", "x.requires_grad_()")), "the caller's x"),
         (_changed(_SALIENCY, ("x = x.detach().clone().requires_grad_()", "pass")), "Nothing was recorded"),
+        (_changed(_SALIENCY, ("g.abs().amax(1)", "g.abs().max(1)")), "values and indices"),
+        (_changed(_SALIENCY, ("g.abs().amax(1)", "g.norm(dim=1)")), "norm over the channels"),
+        (_changed(_SALIENCY, ("g.abs().amax(1)", "(g * x).detach().abs().amax(1)")), "the pixel's own value"),
+        (_changed(_SALIENCY, ("g = torch.autograd.grad(number, x)[0]", "number.backward()\n    g = x.grad\n    model.zero_grad()")), "erases what was there"),
+        (_changed(_SALIENCY, ("model.train(training)", "model.training = training")), "sets one module"),
+        (_changed(_SALIENCY, ("    model.eval()\n", "    model.eval().requires_grad_(False)\n")), "`requires_grad` is not as it was"),
     ],
     "10.7": [
         (_changed(_CAM, ("    heat = heat.relu()\n", "")), "ReLU is missing"),
@@ -248,8 +266,16 @@ def feature_maps(model, x, layers):
         (_changed(_CAM, ("    model.eval()\n", "")), "came in training mode"),
         (_changed(_CAM, ("    model.train(training)\n", "")), "not in the mode in which it came"),
         (_changed(_CAM, ("g = torch.autograd.grad(number, kept[0])[0]", "kept[0].retain_grad()\n    number.backward()\n    g = kept[0].grad")), "`.grad` has changed"),
-        (_changed(_CAM, ("kept.append(output)", "kept.append(output.detach())")), "does not require grad"),
+        (_changed(_CAM, ("kept.append(output)", "kept.append(output.detach())")), "(or your hook) `detach()`"),
         (_changed(_CAM, ("logits = model(x)", "pass\n    logits = model(x)")), "list of kept maps is empty"),
+        (_changed(_CAM, ("weights = g.mean((2, 3), keepdim=True)", "weights = g.mean((2, 3), keepdim=True).abs()")), "no `.abs()`: a channel"),
+        (_changed(_CAM, ("kept.append(output)", "kept.append(inputs[0])")), "go *into* the layer"),
+        (_changed(_CAM, ("    heat = heat.relu()\n", ""), ("return heat[:, 0]", "return heat[:, 0].relu()")), "after the resizing"),
+        (_changed(_CAM, ("logits.gather(1, target[:, None])", "logits.amax(1)")), "thinks likeliest"),
+        (_changed(_CAM, ("target[:, None]).sum()", "target[:, None]).mean()")), "divided by the number of images"),
+        (_changed(_CAM, ("return heat[:, 0]", "return heat.squeeze()")), "`.squeeze()` drops"),
+        (_changed(_CAM, ("    with Hooks([layer], lambda index, module, inputs, output: kept.append(output)):\n        logits", "    layer.register_forward_hook(lambda module, inputs, output: kept.append(output))\n    logits")), "still on the layer"),
+        (_changed(_CAM, ("    model.eval()\n", "    model.eval().requires_grad_(True)\n")), "`requires_grad` is not as it was"),
     ],
     "10.8": [
         (_changed(_OCCLUSION, ("before - model(y).gather(1, pick)[:, 0]", "model(y).gather(1, pick)[:, 0] - before")), "other way round"),
@@ -265,13 +291,21 @@ def feature_maps(model, x, layers):
         (_changed(_OCCLUSION, ("return drops", "return drops.transpose(1, 2)")), "exchanged"),
         (_changed(_OCCLUSION, ("    model.eval()\n", "")), "came in training mode"),
         (_changed(_OCCLUSION, ("    model.train(training)\n", "")), "not in the mode in which it came"),
+        (_changed(_OCCLUSION, ("i * stride:i * stride + patch, j * stride:j * stride + patch", "i * patch:i * patch + patch, j * patch:j * patch + patch")), "one `patch` apart"),
+        (_changed(_OCCLUSION, ("i * stride:i * stride + patch, j * stride:j * stride + patch", "max(i * stride - patch // 2, 0):i * stride + patch // 2, max(j * stride - patch // 2, 0):j * stride + patch // 2")), "are centred"),
+        (_changed(_OCCLUSION, ("y[:, :, i * stride:i * stride + patch, j * stride:j * stride + patch]", "t, l = min(i * stride, x.shape[2] - patch), min(j * stride, x.shape[3] - patch)\n                y[:, :, t:t + patch, l:l + patch]")), "pushed back"),
+        (_changed(_OCCLUSION, ("i * stride:i * stride + patch, j * stride:j * stride + patch", "j * stride:j * stride + patch, i * stride:i * stride + patch")), "xchanged"),
+        (_changed(_OCCLUSION, ("before - model(y).gather(1, pick)[:, 0]", "(before - model(y).gather(1, pick)[:, 0]).abs()")), "unsigned"),
+        (_changed(_OCCLUSION, ("before - model(y).gather(1, pick)[:, 0]", "1 - model(y).gather(1, pick)[:, 0] / before")), "divided by the logit"),
+        (_changed(_OCCLUSION, ("model(x).gather(1, pick)[:, 0]", "model(x).amax(1)"), ("model(y).gather(1, pick)[:, 0]", "model(y).amax(1)")), "largest logit"),
+        (_changed(_OCCLUSION, ("with torch.no_grad():", "if True:")), "hold on to the graph"),
     ],
     "10.9": [
         (_changed(_MARK, ("(28, 1, 3, 3)", "(1, 28, 3, 3)")), "(row, column, …)"),
         (_changed(_MARK, ("(28, 1, 3, 3)", "(28, 1, 31, 4)")), "not the last row and column"),
         (_changed(_MARK, ("(28, 1, 3, 3)", "(1, 1, 3, 3)")), "counted from the top"),
         (_changed(_MARK, ("(28, 1, 3, 3)", "(12, 12, 8, 8)")), "no mark in this box"),
-        (_changed(_MARK, ("(28, 1, 3, 3)", "(29, 0, 3, 2)")), "leaves most of it uncovered"),
+        (_changed(_MARK, ("(28, 1, 3, 3)", "(29, 0, 3, 2)")), "leaves part of it uncovered"),
         (_changed(_MARK, ("(28, 1, 3, 3)", "(20, 0, 12, 12)")), "much else"),
         (_changed(_MARK, ("(28, 1, 3, 3)", "(28.0, 1.0, 3.0, 3.0)")), "whole numbers"),
         (_changed(_MARK, ("model(y)", "model(x)")), "nothing is covered"),
@@ -280,6 +314,20 @@ def feature_maps(model, x, layers):
         (_changed(_MARK, ("return right.float().mean()", "return right.sum()")), "number of right answers"),
         (_changed(_MARK, ("y = x.clone()", "y = torch.full_like(x, fill)"), ("= fill\n    with", "= x[:, :, top:top + height, left:left + width]\n    with")), "All but the box"),
         (_changed(_MARK, ("y = x.clone()", "y = x")), "changed its input `x`"),
+        (_changed(_MARK, ("(28, 1, 3, 3)", "(27, -1, 5, 5)")), "begins outside the image"),
+        (_changed(_MARK, ("(28, 1, 3, 3)", "(28, 0, 5, 5)")), "stands out of the image"),
+        (_changed(_MARK, ("(28, 1, 3, 3)", "(25, 0, 5, 5)")), "leaves part of it uncovered"),
+        (_changed(_MARK, ("top:top + height, left:left + width", "top:height, left:width")), "taken as (top, left, bottom, right)"),
+        (_changed(_MARK, ("left:left + width", "left:width")), "taken as (top, left, bottom, right)"),
+        (_changed(_MARK, ("top:top + height, left:left + width", "left:left + width, top:top + height")), "Row and column are exchanged"),
+        (_changed(_MARK, ("top:top + height, left:left + width", "top:top + height + 1, left:left + width + 1")), "one pixel too large"),
+        (_changed(_MARK, ("top:top + height, left:left + width", "top:top + height - 1, left:left + width - 1")), "one pixel too large or too small"),
+        (_changed(_MARK, ("= box", "= mark")), "Is it `box` that you cover"),
+        (_changed(_MARK, ("y[:, :, top", "y[labels == 1, :, top")), "One class only"),
+        (_changed(_MARK, ("y[:, :, top", "y[:, 0, top")), "One channel only"),
+        (_changed(_MARK, ("= fill\n", "= 0\n")), "filled with 0"),
+        (_changed(_MARK, (".mean().item()", ".mean()")), "asked for is a Python number"),
+        (_changed(_MARK, ("    return right", "    model.train()\n    return right")), "now in training mode"),
     ],
 }
 
@@ -389,7 +437,8 @@ def occlusion(model, x, target, patch=8, stride=4, fill=0.0):
     return (logits[:, :1] - logits[:, 1:]).reshape(len(x), len(starts[0]), len(starts[1]))
 """],
     "10.9": ["""
-mark = [27, 0, 5, 5]
+place = torch.tensor(29 * 32 + 2)
+mark = (place // 32 - 2, place % 32 - 2, 5, 5)  # tensors, as from argmax
 def accuracy_without(model, x, labels, box, fill=0.0):
     rows = torch.arange(x.shape[2])[:, None]
     columns = torch.arange(x.shape[3])[None]

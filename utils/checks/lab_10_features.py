@@ -11,13 +11,16 @@ from . import exercise
 MODE = "The model came in training mode: dropout was at work, and batch norm used the batch's own statistics. Call `model.eval()` first."
 LEFT = "The result is right, but the model is not in the mode in which it came. Note `model.training` first, and put it back with `model.train(…)`."
 MOVED = "The running averages of batch norm have moved: the model was in training mode during a forward pass. Call `model.eval()` first."
-GRADS = "The result is right, but the parameters' `.grad` has changed: `backward()` adds to it. `torch.autograd.grad(number, tensor)` gives the one gradient that you want."
+GRADS = "The result is right, but the parameters' `.grad` has changed: `backward()` adds to it, and `zero_grad()` erases what was there before. `torch.autograd.grad(number, tensor)` gives the one gradient that you want."
 X_GRAD = "The result is right, but the caller's x is not as it was: it now requires a gradient, or has one. Work on `x.detach().clone()`."
 NO_GRAPH = {
-    "does not require grad": "Nothing was recorded on the way to this number. Is it under `no_grad`? Where all parameters are frozen, only an input with `requires_grad_()` starts a record.",
+    "does not require grad": "Nothing was recorded on the way to this number. Is it under `no_grad`, or did you (or your hook) `detach()` it? Where all parameters are frozen, only an input with `requires_grad_()` starts a record.",
     "One of the differentiated Tensors": "The logit does not depend on that very tensor. Take the gradient with respect to the tensor that went through the network, not to a copy or a slice of it.",
     "grad can be implicitly created only for scalar outputs": "There is one logit an image: take their `.sum()` before the gradient. No image's logit depends on another image.",
 }
+LAYERS = "The result is right, but the model's layers are not in the mode in which they came: `model.training = …` sets one module, `model.train(…)` all of them."
+FROZEN = "The result is right, but the parameters' `requires_grad` is not as it was: whoever trains this network next trains others than they think. Leave it alone, or put it back."
+HOOKED = "The result is right, but your hook is still on the layer, and runs in every later forward pass. Use a `with Hooks(…)` block, or `handle.remove()`."
 TUPLE = "`torch.autograd.grad` returns a tuple, also for one tensor: take its item `[0]`."
 
 
@@ -55,9 +58,13 @@ def _in_training_mode(state, x, index) -> torch.Tensor:
 
 
 def _untouched(case, state, training, left) -> None:
-    """The model is as it came: its mode, batch norm's averages, the parameters' gradients, and x."""
+    """The model is as it came: its mode, batch norm's averages, its hooks, the parameters' flags and gradients; and x."""
     case.close(left["running_mean"], state["1.running_mean"], what="running_mean", mistakes={MOVED: left["running_mean"]})
-    case.that(left["training"] == training, LEFT)
+    case.that(left["modes"][0] == training, LEFT)
+    case.that(all(mode == training for mode in left["modes"]), LAYERS)
+    if state["0.weight"].dtype == torch.float64 or not left["trainable"]:  # later cases: the values are right
+        case.that(all(flag == left["trainable"] for flag in left["flags"]), FROZEN)
+        case.that(not left["hooks"], HOOKED)
     if "grads" in left:
         case.that(all(torch.equal(grad, torch.ones_like(grad)) for grad in left["grads"]), GRADS)
         case.that(not left["x"], X_GRAD)
@@ -87,7 +94,8 @@ class FeatureMaps:
         model.load_state_dict(state)
         model.train(training)
         maps = student.feature_maps(model, x, list(layers))
-        left = {"training": model.training, "running_mean": model[1].running_mean.clone()}
+        left = {"modes": [m.training for m in model.modules()], "running_mean": model[1].running_mean.clone(),
+                "trainable": True, "flags": [p.requires_grad for p in model.parameters()], "hooks": any(m._forward_hooks for m in model.modules())}
         tracked = isinstance(maps, dict) and any(getattr(m, "requires_grad", False) for m in maps.values())
         model.eval()(x + 1)  # another forward pass must not change what was returned
         return {"maps": maps, "left": left, "tracked": tracked}
@@ -107,7 +115,7 @@ class FeatureMaps:
                 "This is what goes *into* the layer; asked for is what comes out.": outputs[i - 1] if i else x,
                 "The next layer, a ReLU with inplace=True, has written into the tensor that your hook kept. Keep a copy: `output.detach().clone()`.": outputs[i].relu(),
                 "This is the first image only.": outputs[i][:1] if len(x) > 1 else later[i],
-                "These are the maps of another layer: a function made in a loop sees the loop's last value. Use the index that `Hooks` passes.": [outputs[int(other)] for other in layers if other != name],
+                "These are the maps of another layer: a function made in a loop sees the loop's last value, and the order of the calls is not that of `layers`. Use the index that `Hooks` passes.": [outputs[int(other)] for other in layers if other != name],
             }
             case.close(maps[name], outputs[i], what=f"maps[{name!r}]", mistakes=mistakes)
         _untouched(case, state, training, left)
@@ -122,15 +130,18 @@ class PixelsSeen:
     errors = NO_GRAPH | {"'tuple' object": TUPLE}
 
     def inputs(rng):
-        def case(shape, place, dilation=1, dtype=torch.float32, **more):
+        def case(shape, place, dilation=1, dtype=torch.float32, opposite=False, **more):
             columns = torch.eye(3, dtype=dtype)[:, None, None]  # each channel of the maps looks at another column: all are needed
             weights = [rng.randn(2, shape[1], 3, 3, dtype=dtype), rng.randn(3, 2, 3, 3, dtype=dtype) * columns]
+            if opposite:
+                weights = [1e-3 * torch.cat([weights[0][:, :1], -weights[0][:, :1]], 1), 1e-3 * weights[1]]
             return {"weights": weights, "x": rng.randn(*shape, dtype=dtype), "row": place[0], "column": place[1], "dilation": dilation} | more
 
         yield case((8, 1, 12, 12), (3, 2), _case="a place in the middle")
         yield case((8, 2, 10, 16), (0, 6), _case="a place at the border of a picture that is not square")
         yield case((6, 1, 16, 14), (5, 1), dilation=2, dtype=torch.float64, _case="float64, dilation 2")
         yield case((1, 3, 12, 12), (4, 4), _case="one image: a max-pool looks at four pixels, and passes one on")
+        yield case((1, 2, 12, 10), (3, 2), opposite=True, _case="tiny slopes, opposite in the two colour channels")
 
     def probe(student, weights, x, row, column, dilation):
         from torch import nn
@@ -154,6 +165,8 @@ class PixelsSeen:
         if isinstance(seen, torch.Tensor) and seen.dtype.is_floating_point:
             case.that(False, "The answer holds numbers; asked for is True or False for each pixel: compare the gradient with 0.")
         mistakes = {
+            "Pixels are missing. Is there a threshold? A slope may be tiny; asked for is `!= 0`. Or are slopes added up before they are compared? Opposite ones cancel: first `!= 0`, then `.any(…)`.": [
+                (g.abs() > 10.0**-k).any(1).any(0) for k in range(9)],
             "Rows and columns are exchanged: maps are indexed [image, channel, row, column].": (slopes((column, row)) != 0).any(1).any(0) if max(row, column) < min(y.shape[2:]) else want,
             "Only positive slopes count here. A pixel with a negative slope is seen too: `!= 0`.": [(g > 0).any(1).any(0), (g.sum((0, 1)) > 0), g.sum(1).gt(0).any(0)],
             "This is the first image only; what a max-pool hides in it, another image shows: any of them counts.": (g[0] != 0).any(0),
@@ -202,6 +215,7 @@ class ChannelGap:
             "This is the deviation of both classes taken together, which the gap itself widens. Take each class's variance, then their mean.": difference / both.std(0),
             "This is unsigned; keep the sign: it tells which class is the stronger.": (difference / spread).abs(),
             "You took each image's largest activation; asked for is its mean over the positions.": _gap_of(maps.amax((2, 3)), labels, first, second),
+            "These are `first` and *all* the others; asked for is the class `second`: `labels == second`.": _gap_of(maps.mean((2, 3)), (labels == first).int(), 1, 0),
             "You added over the positions instead of averaging, and left the spread as it was.": difference * maps[0, 0].numel() / spread,
         })
 
@@ -264,18 +278,22 @@ def _ascend(weights, x, shifts, lr, l2, blurred, slip="") -> torch.Tensor:
         down, right = {"no jitter": (0, 0), "shift exchanged": (right, down)}.get(slip, (down, right))
         if slip == "decay first":
             x = (1 - l2) * x
+        if slip == "blur first":
+            x = F.avg_pool2d(x, 3, 1, 1)
         g = weights * torch.cos(weights * x.roll((down, right), (2, 3)))
+        g = F.avg_pool2d(g, 3, 1, 1) if slip == "blur of the gradient" else g
         g = g.roll({"not rolled back": (0, 0), "rolled twice": (down, right)}.get(slip, (-down, -right)), (2, 3))
         dims = (0, 1, 2, 3) if slip == "batch" else (1, 2, 3)
         size = {"raw": torch.ones(()), "norm": g.square().sum(dims, keepdim=True).sqrt(), "largest": g.abs().amax(dims, keepdim=True),
-                "mean": g.abs().mean(dims, keepdim=True), "sign": g.abs()}.get(slip, g.square().mean(dims, keepdim=True).sqrt())
-        step = lr * g / (size + (slip != "raw") * 1e-8) * (-1 if slip == "down" else 1)
+                "mean": g.abs().mean(dims, keepdim=True), "sign": g.abs(), "deviation": g.std(dims, keepdim=True),
+                "inside": (g.square().mean(dims, keepdim=True) + 1e-8).sqrt()}.get(slip, g.square().mean(dims, keepdim=True).sqrt())
+        step = lr * g / (size + (slip not in ("raw", "no eps", "inside")) * 1e-8) * (-1 if slip == "down" else 1)
         decay = {"no l2": 1, "decay first": 1, "lr": 1 - lr * l2, "l2 is what stays": l2}.get(slip, 1 - l2)
         x = x + step
         x = x - l2 * (x - step) if slip == "decay of the old" else decay * x
-        if blurred and slip != "no blur":
+        if blurred and slip not in ("no blur", "blur first", "blur of the gradient", "blur once"):
             x = F.avg_pool2d(x, 3, 1, 1)
-    return x
+    return F.avg_pool2d(x, 3, 1, 1) if slip == "blur once" else x
 
 
 @exercise("10.5", points=3, needs=["ascend"], reference="utils.attribution:ascend")
@@ -297,6 +315,9 @@ class Ascend:
         yield case((1, 2, 5, 7), [(1, 0), (-2, 3), (0, -1)], _case="jitter")
         yield case((1, 3, 4, 4), [(0, 0), (1, 1)], l2=0.1, _case="l2")
         yield case((2, 3, 6, 5), [(0, 1), (2, 0)], l2=0.05, blurred=True, dtype=torch.float64, _case="two images, float64, blur")
+        some = case((3, 2, 4, 5), [(0, 0), (1, 0)], l2=0.05, dtype=torch.float64, _case="an image without a slope, and one with tiny slopes")
+        some["weights"] = torch.stack([some["weights"], 0 * some["weights"], 1e-4 * some["weights"]])  # by image
+        yield some
 
     def probe(student, weights, x, shifts, lr, l2, blurred):
         def score(images):
@@ -330,13 +351,20 @@ class Ascend:
             "You multiplied by l2 itself; the factor is 1 − l2.": "l2 is what stays",
             "The step itself did not shrink: first the step, then the factor 1 − l2 for all of it.": "decay of the old",
             "The images were not blurred after each step.": "no blur",
+            "The images are blurred before the step; asked for is after it.": "blur first",
+            "The gradient is blurred, not the images.": "blur of the gradient",
+            "The images are blurred once, at the end; asked for is after each step.": "blur once",
+            "An image without a slope became 0 / 0, which is NaN: divide by the root mean square *plus 1e-8*.": "no eps",
+            "The 1e-8 is inside the root; asked for is the root mean square plus 1e-8.": "inside",
+            "You divided by the standard deviation, which is taken from the mean; asked for is the root mean square.": "deviation",
             "The root mean square is that of the whole batch. Each image has its own: `.mean(dim=(1, 2, 3), keepdim=True)`.": "batch",
         }
         want = _ascend(weights, x, shifts, lr, l2, blurred)
-        mistakes = {message: _ascend(weights, x, shifts, lr, l2, blurred, slip) for message, slip in slips.items()}
+        loose = x.dtype == torch.float32 or weights.ndim == 4  # the second: `.clamp(min=1e-8)` in place of a sum is right too
+        mistakes = {message: _ascend(weights, x, shifts, lr, l2, blurred, slip) for message, slip in slips.items() if blurred or "blur" not in slip}
         mistakes["This is the start: nothing has moved. Is the new image kept from step to step?"] = x
         mistakes["Only one step was made, or each starts at x again: keep the image from step to step."] = [_ascend(weights, x, shifts[:1], lr, l2, blurred), _ascend(weights, x, shifts[-1:], lr, l2, blurred)]
-        case.close(got, want, what="ascend(…)", mistakes=mistakes, rtol=1e-3 if x.dtype == torch.float32 else None, atol=1e-4 if x.dtype == torch.float32 else None)
+        case.close(got, want, what="ascend(…)", mistakes=mistakes, rtol=1e-3 if loose else None, atol=1e-4 if loose else None)
 
 
 def _slopes(state, x, target, of="logit", training=False) -> torch.Tensor:
@@ -378,13 +406,15 @@ class Saliency:
             p.grad = torch.ones_like(p)
             p.requires_grad_(not frozen)
         heat = student.saliency(model, x, target)
-        left = {"training": model.training, "running_mean": model[1].running_mean.clone(), "grads": [torch.zeros(1) if p.grad is None else p.grad.clone() for p in model.parameters()],
+        left = {"modes": [m.training for m in model.modules()], "running_mean": model[1].running_mean.clone(),
+                "trainable": not frozen, "flags": [p.requires_grad for p in model.parameters()], "hooks": any(m._forward_hooks for m in model.modules()), "grads": [torch.zeros(1) if p.grad is None else p.grad.clone() for p in model.parameters()],
                 "x": x.requires_grad or x.grad is not None}
         return {"heat": heat, "left": left}
 
     def judge(case, state, x, target, training, frozen, heat, left):
         g = _slopes(state, x, target)
         want = g.abs().amax(1)
+        case.that(not (isinstance(heat, list) and len(heat) == 2), "`max(dim)` gives two things, values and indices: take `.values`, or use `amax`.")
         case.that(not isinstance(heat, list), TUPLE)
         if training and isinstance(heat, torch.Tensor) and not torch.equal(left["running_mean"], state["1.running_mean"]):
             case.that(False, MODE)
@@ -393,6 +423,8 @@ class Saliency:
             "First the absolute value, then the maximum: a slope of −5 counts more than one of 2.": g.amax(1).abs(),
             "This is the mean over the channels; asked for is the largest.": g.abs().mean(1),
             "This is the sum over the channels; asked for is the largest.": g.abs().sum(1),
+            "This is the norm over the channels; asked for is the largest absolute slope.": g.norm(dim=1),
+            "This is the slope times the pixel's own value; asked for is the slope alone.": [(g * x).abs().amax(1), (g.abs() * x).amax(1)],
             "This keeps the channels, (B, C, H, W); take the maximum over dim 1.": g.abs(),
             "A dimension too many: (B, 1, H, W). Leave `keepdim` out.": g.abs().amax(1, keepdim=True),
             "This is the gradient of *all* logits together. Take each image's own class: `logits.gather(1, target[:, None])`.": _slopes(state, x, target, "all").abs().amax(1),
@@ -413,22 +445,24 @@ def _cam(state, x, target, layer, slip="") -> torch.Tensor:
     """Grad-CAM by the formula; `slip` names a misconception."""
     model = _network(state)
     with torch.no_grad():
+        layer -= slip == "input"
         maps = model[: layer + 1](x)
     maps.requires_grad_()
     logits = model[layer + 1 :](maps.clone())
-    number = {"all": logits, "probability": logits.softmax(1).gather(1, target[:, None]), "first": logits[:, target[0]], "loss": -logits.log_softmax(1).gather(1, target[:, None])}.get(slip, logits.gather(1, target[:, None]))
+    number = {"all": logits, "probability": logits.softmax(1).gather(1, target[:, None]), "first": logits[:, target[0]], "best": logits.amax(1), "loss": -logits.log_softmax(1).gather(1, target[:, None])}.get(slip, logits.gather(1, target[:, None]))
     g = torch.autograd.grad(number.sum(), maps)[0]
     maps = maps.detach()
-    weights = {"sum": g.sum((2, 3), keepdim=True), "abs": g.abs().mean((2, 3), keepdim=True), "batch": g.mean((0, 2, 3), keepdim=True), "no mean": g,
+    weights = {"sum": g.sum((2, 3), keepdim=True), "abs": g.abs().mean((2, 3), keepdim=True), "abs of the mean": g.mean((2, 3), keepdim=True).abs(), "batch": g.mean((0, 2, 3), keepdim=True), "no mean": g,
                "relu of weights": g.mean((2, 3), keepdim=True).relu(), "largest": g.amax((2, 3), keepdim=True)}.get(slip, g.mean((2, 3), keepdim=True))
     heat = weights * maps
     heat = heat.relu() if slip == "relu first" else heat
     heat = heat.mean(1, keepdim=True) if slip == "mean over channels" else heat.sum(1, keepdim=True)
-    heat = {"no relu": heat, "absolute": heat.abs()}.get(slip, heat.relu())
+    heat = {"no relu": heat, "relu last": heat, "absolute": heat.abs()}.get(slip, heat.relu())
     if slip == "small":
         return heat[:, 0]
     how = {"nearest": {"mode": "nearest"}, "corners": {"mode": "bilinear", "align_corners": True}, "bicubic": {"mode": "bicubic", "align_corners": False}}
     heat = F.interpolate(heat, size=x.shape[2:], **how.get(slip, {"mode": "bilinear", "align_corners": False}))
+    heat = heat.relu() if slip == "relu last" else heat
     if slip == "scaled":
         heat = heat / heat.amax((2, 3), keepdim=True).clamp(min=1e-8)
     return heat if slip == "keepdim" else heat[:, 0]
@@ -474,7 +508,8 @@ class GradCam:
             p.grad = torch.ones_like(p)
             p.requires_grad_(not frozen)
         heat = student.grad_cam(model, model[layer], x, target)
-        left = {"training": model.training, "running_mean": model[1].running_mean.clone(), "grads": [torch.zeros(1) if p.grad is None else p.grad.clone() for p in model.parameters()],
+        left = {"modes": [m.training for m in model.modules()], "running_mean": model[1].running_mean.clone(),
+                "trainable": not frozen, "flags": [p.requires_grad for p in model.parameters()], "hooks": any(m._forward_hooks for m in model.modules()), "grads": [torch.zeros(1) if p.grad is None else p.grad.clone() for p in model.parameters()],
                 "x": x.requires_grad or x.grad is not None}
         model.eval()
         again = student.grad_cam(model, model[layer], x.flip(0), target.flip(0))  # a hook left behind would disturb it
@@ -486,6 +521,10 @@ class GradCam:
             "The ReLU is missing: what speaks against the class should be 0.": "no relu",
             "You added the gradients over the positions; the weight is their *mean*.": "sum",
             "The weights are signed: no `.abs()` of the gradients. A channel may speak against the class.": "abs",
+            "The weights are signed, no `.abs()`: a channel may speak against the class.": "abs of the mean",
+            "These are the maps that go *into* the layer; asked for is what comes out, the last argument of a hook.": "input",
+            "The ReLU comes after the resizing here; asked for is before it: else what speaks against the class eats into its neighbours.": "relu last",
+            "This is the gradient of the class that the network thinks likeliest; asked for is that of `target`.": "best",
             "The weights are averaged over the images too. Each image has its own: the mean over dims (2, 3) only.": "batch",
             "Each position is weighted by its own gradient. Grad-CAM averages the gradient over the positions first: one weight a channel.": "no mean",
             "The ReLU belongs after the sum over the channels, not before it: channels may cancel each other.": "relu first",
@@ -508,6 +547,8 @@ class GradCam:
         if training and not torch.equal(left["running_mean"], state["1.running_mean"]):
             case.that(False, MODE)
         mistakes = {message: _cam(state, x, target, layer, slip) for message, slip in slips.items()}
+        mistakes["The map is divided by the number of images: sum the logits, do not average them."] = want / len(x)
+        mistakes["`.squeeze()` drops the dimension of a batch of one image too: take `[:, 0]`."] = want.squeeze()
         case.close(heat, want, what="grad_cam(…)", mistakes=mistakes, atol=1e-5)
         case.close(again, want.flip(0), what="A second call, with the images in reverse order,", atol=1e-5, mistakes={
             "The second call gives the first call's maps: the hook of the first call is still there, or its list of maps is. Use a `with Hooks(…)` block and a new list in each call.": want})
@@ -524,6 +565,8 @@ def _occluded(state, x, target, patch, stride, fill, slip="") -> torch.Tensor:
         with torch.no_grad():
             logits = model(images)
         logits = {"probability": logits.softmax(1), "log": logits.log_softmax(1)}.get(slip, logits)
+        if slip == "best":
+            return logits.amax(1)
         return logits[:, target[0]] if slip == "first" else logits.gather(1, target[:, None])[:, 0]
 
     height, width = x.shape[2:]
@@ -536,13 +579,17 @@ def _occluded(state, x, target, patch, stride, fill, slip="") -> torch.Tensor:
     for row in range(rows):
         for column in range(columns):
             covered = canvas if slip == "stays" else x.clone()
-            top, left = (row, column) if slip == "no stride" else (row * stride, column * stride)
+            top, left = {"no stride": (row, column), "exchanged": (column * stride, row * stride), "step": (row * patch, column * patch),
+                         "pushed back": (min(row * stride, height - patch), min(column * stride, width - patch)),
+                         "centred": (max(row * stride - patch // 2, 0), max(column * stride - patch // 2, 0))}.get(slip, (row * stride, column * stride))
             channels = slice(0, 1) if slip == "one channel" else slice(None)
-            covered[:, channels, top : top + patch, left : left + patch] = 0.0 if slip == "fill" else fill
+            bottom, right = (row * stride + patch // 2, column * stride + patch // 2) if slip == "centred" else (top + patch, left + patch)
+            covered[:, channels, top:bottom, left:right] = 0.0 if slip == "fill" else fill
             drops[:, row, column] = number(covered)
     if slip == "logit":
         return drops
-    return drops - before[:, None, None] if slip == "sign" else before[:, None, None] - drops
+    drops = before[:, None, None] - drops
+    return {"sign": -drops, "absolute": drops.abs(), "relative": drops / before[:, None, None]}.get(slip, drops)
 
 
 @exercise("10.8", points=3, needs=["occlusion"], reference="utils.attribution:occlusion")
@@ -569,9 +616,11 @@ class Occlusion:
         model.load_state_dict(state)
         model.train(training)
         drops = student.occlusion(model, x, target, patch, stride, fill)
-        return {"drops": drops, "left": {"training": model.training, "running_mean": model[1].running_mean.clone()}}
+        left = {"modes": [m.training for m in model.modules()], "running_mean": model[1].running_mean.clone(),
+                "trainable": True, "flags": [p.requires_grad for p in model.parameters()], "hooks": any(m._forward_hooks for m in model.modules())}
+        return {"drops": drops, "left": left, "tracked": getattr(drops, "requires_grad", False)}
 
-    def judge(case, state, x, target, patch, stride, fill, training, drops, left):
+    def judge(case, state, x, target, patch, stride, fill, training, drops, left, tracked):
         slips = {
             "The sign is the other way round: a drop is the logit *before* minus the logit with the patch.": "sign",
             "These are the logits of the covered images; asked for is how much each is below the logit of the whole image.": "logit",
@@ -579,6 +628,13 @@ class Occlusion:
             "There are too many patches: the first that reaches the border is the last. rows = ceil((H − patch) / stride) + 1.": "to the end",
             "The patches stay: each covered image must start from a fresh copy of x (`x.clone()`).": "stays",
             "The patches move one pixel at a time; they start at multiples of `stride`.": "no stride",
+            "The patches are one `patch` apart; they start at multiples of `stride`.": "step",
+            "The patches are centred on the multiples of `stride`; they start there.": "centred",
+            "The last patches are pushed back into the image; they stay at multiples of `stride`, and what stands out is cut off.": "pushed back",
+            "Rows and columns of the patch are exchanged: images are indexed [image, channel, row, column].": "exchanged",
+            "This is unsigned; keep the sign: where the logit rises, the patch spoke against the class.": "absolute",
+            "The drop is divided by the logit; asked for is the difference.": "relative",
+            "This is the drop of the largest logit; asked for is that of `target`.": "best",
             "One channel only was covered: `covered[:, :, rows, columns] = fill`.": "one channel",
             "The patch is filled with 0, whatever `fill` is.": "fill",
             "This is the drop of the probability; asked for is that of the logit.": "probability",
@@ -594,9 +650,58 @@ class Occlusion:
         mistakes["A map in one row: give it the shape (B, rows, columns)."] = [want.flatten(1), want.flatten()]
         case.close(drops, want, what="occlusion(…)", mistakes=mistakes, atol=2e-5 if x.dtype == torch.float32 else None)
         _untouched(case, state, training, left)
+        # In the last case only: the values are right.
+        case.that(not tracked or x.dtype != torch.float64, "The drops are right, but they hold on to the graph of every forward pass, which fills the memory. Run the model under `torch.no_grad()`.")
 
 
 MARK = (28, 1, 3, 3)  # as lab 10 draws it, from a generator seeded with 5
+
+
+def _coverings(x, labels, box, fill) -> dict:
+    """Images covered by mistake: message -> list of images."""
+    top, left, height, width = box
+
+    def covered(rows, columns, value=fill, images=slice(None), channels=slice(None)):
+        y, inside = x.clone(), torch.zeros(x.shape, dtype=torch.bool)
+        inside[images, channels, slice(*rows), slice(*columns)] = True
+        y[inside & (torch.ones(len(x), dtype=torch.bool) if isinstance(images, slice) else images)[:, None, None, None]] = value
+        return y
+
+    rows, columns = (top, top + height), (left, left + width)
+    return {
+        "": [covered(rows, columns)],
+        "This is the accuracy on the whole images: nothing is covered. Is it `box` that you cover, not `mark`? Is the covered copy what goes into the model?": [x],
+        "The box is taken as (top, left, bottom, right); it is (top, left, height, width): rows `top : top + height`.": [
+            covered(r, c) for r, c in (((top, height), (left, width)), ((top, height), columns), (rows, (left, width)))],
+        "Row and column are exchanged: box is (top, left, height, width), and images are indexed [image, channel, row, column].": [
+            covered(columns, rows), covered((left, left + height), (top, top + width)), covered((top, top + width), (left, left + height))],
+        "The box is one pixel too large or too small: it has the rows from top to top + height − 1, which the slice `top : top + height` gives.": [
+            covered((rows[0], rows[1] + d), (columns[0], columns[1] + d)) for d in (1, -1)],
+        "The patch is filled with 0, whatever `fill` is.": [covered(rows, columns, 0.0)],
+        "All but the box is covered; asked for is the box.": [torch.where(covered(rows, columns, float("nan")).isnan(), x, torch.tensor(fill, dtype=x.dtype))],
+        "One channel only was covered: `covered[:, :, rows, columns] = fill`.": [covered(rows, columns, channels=slice(0, 1))],
+        "One class only was covered. Cover the box in *every* image: else it is the cover that tells the classes apart.": [covered(rows, columns, images=labels == k) for k in range(3)],
+    }
+
+
+def _share(w, images, labels) -> float:
+    """Accuracy of a linear classifier."""
+    return ((images.flatten(1) @ w.T).argmax(1) == labels).double().mean().item()
+
+
+def _cover_case(rng, count, box, fill, dtype=torch.float32, **more) -> dict:
+    """A case in which every wrong covering has an accuracy of its own."""
+    for _ in range(200):
+        w, x = rng.randn(3, 3 * 8 * 10, dtype=dtype), rng.randn(count, 3, 8, 10, dtype=dtype)
+        covered = x.clone()
+        covered[:, :, box[0] : box[0] + box[2], box[1] : box[1] + box[3]] = fill
+        labels = (covered.flatten(1) @ w.T).argmax(1)
+        labels[: count // 4] = (labels[: count // 4] + 1) % 3  # three quarters are right
+        ways = [(message, images) for message, wrong in _coverings(x, labels, box, fill).items() for images in wrong]
+        shares = [(message, images, _share(w, images, labels)) for message, images in ways]
+        if all(a == b or torch.equal(y, z) or abs(p - q) > 1e-6 for i, (a, y, p) in enumerate(shares) for b, z, q in shares[:i]):
+            break
+    return {"w": w, "x": x, "labels": labels, "box": box, "fill": fill} | more
 
 
 @exercise("10.9", points=3, needs=["mark", "accuracy_without"], reference="utils.attribution:accuracy_without")
@@ -604,63 +709,50 @@ class Watermark:
     """The mark, and the accuracy without it."""
 
     def inputs(rng):
-        def case(count, box, fill, dtype=torch.float32, **more):
-            w = rng.randn(3, 3 * 8 * 10, dtype=dtype)
-            x = rng.randn(count, 3, 8, 10, dtype=dtype)
-            top, left, height, width = box
-            covered = x.clone()
-            covered[:, :, top : top + height, left : left + width] = fill
-            labels = (covered.flatten(1) @ w.T).argmax(1)
-            labels[: count // 4] = (labels[: count // 4] + 1) % 3  # three quarters are right
-            return {"w": w, "x": x, "labels": labels, "box": box, "fill": fill} | more
-
-        yield case(40, (0, 0, 4, 5), 0.0, _case="a box at the top left")
-        yield case(24, (2, 7, 6, 3), 2.0, torch.float64, _case="a box at the right border, fill 2, float64")
+        yield _cover_case(rng, 400, (2, 3, 4, 5), 0.0, _case="a box in the middle")
+        yield _cover_case(rng, 200, (1, 7, 6, 3), 2.0, torch.float64, _case="a box at the right border, fill 2, float64")
 
     def probe(student, w, x, labels, box, fill):
         model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(w.shape[1], 3, bias=False)).to(w.dtype).eval()
         model[1].load_state_dict({"weight": w})
-        return {"mark": student.mark, "got": student.accuracy_without(model, x, labels, tuple(box), fill)}
+        return {"mark": student.mark, "got": student.accuracy_without(model, x, labels, tuple(box), fill), "training": model.training}
 
-    def judge(case, w, x, labels, box, fill, mark, got):
-        mark = mark.tolist() if isinstance(mark, torch.Tensor) else mark
-        case.that(isinstance(mark, list) and len(mark) == 4 and all(type(n) is int for n in mark), "`mark` should be four whole numbers: (top, left, height, width).")
-        top, left, height, width = mark
-        inside = _overlap(mark, MARK)
-        case.that(not (inside < 6 and _overlap((left, top, width, height), MARK) >= 6), "Row and column are exchanged: (top, left, …) is (row, column, …).")
-        corners = (top, left, height - top, width - left)
-        case.that(not (max(height, width) > 12 and _overlap(corners, MARK) >= 6), "The last two numbers are height and width, not the last row and column.")
-        case.that(not (top, left) == (31 - 28, 1) and not (top, left) == (1, 1), "Rows are counted from the top: the first row of pixels is 0, the last is 31.")
-        case.that(inside > 0, "There is no mark in this box. Where is the mean map of exercise 10.8 brightest? Its rows and columns are pixels if you `spread` it.")
-        case.that(inside >= 6, "The box touches the mark and leaves most of it uncovered. Look at which pixels are bright in the mean saliency map.")
-        case.that(height * width <= 64, "The box covers the mark and much else: with so much of the picture gone, what you measure is no longer the effect of the mark. Make it smaller.")
-
-        def share(images):
-            return ((images.flatten(1) @ w.T).argmax(1) == labels).double().mean().item()
-
-        def covered(b, value, channels=slice(None)):
-            y = x.clone()
-            y[:, channels, b[0] : b[0] + b[2], b[1] : b[1] + b[3]] = value
-            return y
-
-        want = share(covered(box, fill))
-        got = got.item() if isinstance(got, torch.Tensor) and got.numel() == 1 else got
+    def judge(case, w, x, labels, box, fill, mark, got, training):
+        _judge_mark(case, mark)
+        tensor = isinstance(got, torch.Tensor)
+        got = got.item() if tensor and got.numel() == 1 else got
         case.that(isinstance(got, (int, float)) and not isinstance(got, bool), "accuracy_without(…) should be one number.")
-        inverse = torch.where(covered(box, float("nan")).isnan(), x, torch.tensor(fill, dtype=x.dtype))
+        coverings = _coverings(x, labels, box, fill)
+        want = _share(w, coverings.pop("")[0], labels)
         wrong = {
-            "This is in percent; asked for is a fraction from 0 to 1.": 100 * want,
-            "This is the number of right answers; divide by how many there are.": want * len(labels),
-            "This is the share of *wrong* answers.": 1 - want,
-            "This is the accuracy on the whole images: nothing is covered. Is the covered copy what goes into the model?": share(x),
-            "The box is taken as (top, left, bottom, right); it is (top, left, height, width).": share(covered((box[0], box[1], box[2] - box[0], box[3] - box[1]), fill)),
-            "Row and column are exchanged: box is (top, left, height, width), and images are indexed [image, channel, row, column].": share(covered((box[1], box[0], box[3], box[2]), fill)),
-            "The patch is filled with 0, whatever `fill` is.": share(covered(box, 0.0)),
-            "All but the box is covered; asked for is the box.": share(inverse),
-            "One channel only was covered: `covered[:, :, rows, columns] = fill`.": share(covered(box, fill, slice(0, 1))),
-        }
-        for message, value in wrong.items():
-            case.that(not (abs(got - value) < 1e-6 and abs(value - want) > 1e-6), message)
+            "This is in percent; asked for is a fraction from 0 to 1.": [100 * want],
+            "This is the number of right answers; divide by how many there are.": [want * len(labels)],
+            "This is the share of *wrong* answers.": [1 - want],
+        } | {message: [_share(w, images, labels) for images in some] for message, some in coverings.items()}
+        for message, values in wrong.items():
+            case.that(not any(abs(got - value) < 1e-6 and abs(value - want) > 1e-6 for value in values), message)
         case.close(torch.tensor(float(got), dtype=torch.float64), torch.tensor(want, dtype=torch.float64), what="accuracy_without(…)", rtol=1e-5, atol=1e-6)
+        # In the last case only: the value is right.
+        case.that(not tensor or x.dtype != torch.float64, "The value is right, but it is a tensor; asked for is a Python number: `.item()`.")
+        case.that(not training or x.dtype != torch.float64, "The value is right, but the model came in evaluation mode and is now in training mode.")
+
+
+def _judge_mark(case, mark) -> None:
+    """`mark` is a box that holds MARK and little else."""
+    mark = mark.tolist() if isinstance(mark, torch.Tensor) else mark
+    mark = [n.item() if isinstance(n, torch.Tensor) and n.numel() == 1 else n for n in mark] if isinstance(mark, list) else mark
+    case.that(isinstance(mark, list) and len(mark) == 4 and all(type(n) is int for n in mark), "`mark` should be four whole numbers: (top, left, height, width).")
+    top, left, height, width = mark
+    case.that(top >= 0 and left >= 0, "`mark` begins outside the image: a slice from a negative number counts from the other end, and covers nothing here. Rows and columns begin at 0.")
+    inside = _overlap(mark, MARK)
+    case.that(not (inside < 9 and _overlap((left, top, width, height), MARK) == 9), "Row and column are exchanged: (top, left, …) is (row, column, …).")
+    corners = (top, left, height - top, width - left)
+    case.that(not (max(height, width) > 12 and _overlap(corners, MARK) == 9), "The last two numbers are height and width, not the last row and column.")
+    case.that((top, left) not in ((31 - 28, 1), (1, 1)), "Rows are counted from the top: the first row of pixels is 0, the last is 31.")
+    case.that(top + height <= 32 and left + width <= 32, "`mark` stands out of the image, which has 32 rows and columns: top + height and left + width are at most 32.")
+    case.that(inside > 0, "There is no mark in this box. Where is the mean saliency map, `mean_maps[\"saliency\"].mean(0)`, brightest?")
+    case.that(inside == 9, "The box touches the mark and leaves part of it uncovered. Look at which pixels are bright in the mean saliency map.")
+    case.that(height * width <= 64, "The box covers the mark and much else: with so much of the picture gone, what you measure is no longer the effect of the mark. Make it smaller.")
 
 
 def _overlap(box, other) -> int:
