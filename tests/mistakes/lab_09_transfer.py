@@ -27,13 +27,15 @@ def new_head(model, head, num_classes):
 """
 
 
-def _norms(event="before_batch", test="isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))", do="module.eval()", modules="learner.model.modules()"):
+def _norms(event="before_batch", test="isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))", do="module.eval()", modules="learner.model.modules()", otherwise="pass"):
     return f"""
 class StillNorms(Callback):
     def {event}(self, learner):
         for module in {modules}:
             if {test}:
                 {do}
+            else:
+                {otherwise}
 """
 
 
@@ -109,6 +111,13 @@ MISTAKES = {
         (_preprocess(crop=""), "not square"),
         (_preprocess(scale=""), "wants floats"),
         (_preprocess(end="[None]"), "batch dimension"),
+        (_preprocess(resize="v2.Resize(round(size / 0.875), antialias=False)"), "without antialiasing"),
+        (_preprocess(resize="v2.Resize(round(size / 0.875), v2.InterpolationMode.BICUBIC, antialias=True)"), "another interpolation"),
+        (_preprocess(resize="v2.Resize(int(size / 0.875), antialias=True)"), "cut off to a whole number"),
+        (_preprocess(resize="v2.Resize(None, max_size=round(size / 0.875), antialias=True)"), "The *longer* side"),
+        (_preprocess(norm="v2.Lambda(lambda x: (x - torch.tensor(mean).view(3, 1, 1)) * torch.tensor(std).view(3, 1, 1))"), "multiplied by `std`"),
+        (_preprocess(norm="v2.Lambda(lambda x: (x - x.mean((1, 2), keepdim=True)) / x.std((1, 2), keepdim=True))"), "own mean and std"),
+        (_preprocess(end=".permute(1, 2, 0).contiguous().reshape(3, size, size)"), "mixes the pixels"),
     ],
     "09.2": [
         (_top(p="logits"), "These are the logits"),
@@ -119,6 +128,8 @@ MISTAKES = {
         (_top(pair="(classes[i], 100 * v)"), "in percent"),
         ("def top_classes(logits, classes, k=5):\n    best, place = logits.topk(k, dim=1)\n    best = best.softmax(dim=1)\n    return [[(classes[i], v) for i, v in zip(*row)] for row in zip(place.tolist(), best.tolist())]", "k largest only"),
         ("def top_classes(logits, classes, k=5):\n    best, place = logits[0].softmax(0).topk(k)\n    return [(classes[i], v) for i, v in zip(place.tolist(), best.tolist())]", "one such list for each row"),
+        (_top(p="logits.softmax(dim=0)"), "ran down the columns"),
+        (_top(p="logits.exp() / logits.exp().sum(dim=1, keepdim=True)"), "inf / inf is nan"),
     ],
     "09.3": [
         (_head(freeze="pass", after="model.requires_grad_(False)"), "Freeze first, then replace"),
@@ -130,14 +141,25 @@ MISTAKES = {
         (_head(end="pass"), "returns None"),
         (_head(end="return getattr(model, head)"), "return the model"),
         (_head(freeze="[p.requires_grad_(False) for n, p in model.named_parameters() if 'weight' in n]"), "A part of the body is not frozen"),
+        (_head(layer="nn.Sequential(old, nn.Linear(old.out_features, num_classes).to(old.weight))"), "more than one layer"),
+        (_head(layer="nn.Sequential(nn.Linear(old.in_features, num_classes).to(old.weight), nn.Softmax(dim=1))"), "more than one layer"),
+        ("def new_head(model, head, num_classes):\n    model.requires_grad_(False)\n    layer = getattr(model, head)\n    layer.weight = nn.Parameter(layer.weight[:num_classes].detach().clone())\n    layer.bias = nn.Parameter(layer.bias[:num_classes].detach().clone())\n    return model", "first rows"),
     ],
     "09.4": [
         (_norms(event="before_epoch"), "switched back"),
         (_norms(event="before_fit"), "switched back"),
         (_norms(do="module.momentum = 0.0"), "momentum 0 does that"),
         (_norms(do="module.requires_grad_(False)"), "no gradient moves"),
-        (_norms(test="True"), "dropout no longer drops"),
+        (_norms(test="True"), "Dropout was in evaluation mode"),
         (_norms(test="isinstance(module, nn.BatchNorm2d)"), "BatchNorm2d only"),
+        (_norms(modules="learner.model.children()"), "`modules()` any depth"),
+        (_norms(event="before_predict"), "No event is called before_predict"),
+        (_norms(test="isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout))"), "Dropout was in evaluation mode"),
+        (_norms(event="after_predict"), "Too late"),
+        (_norms(event="after_batch"), "Too late"),
+        (_norms(otherwise="module.train()"), "validation pass too"),
+        (_norms().replace("        for module", "        if getattr(self, 'done', False):\n            return\n        self.done = True\n        for module"), "switched once"),
+        ("class StillNorms(Callback):\n    def __init__(self):\n        super().__init__()\n        for module in self.model.modules():\n            if isinstance(module, nn.BatchNorm2d):\n                module.eval()", "comes with the event"),
     ],
     "09.5": [
         (_features(out="layer"), "These are the logits"),
@@ -148,6 +170,11 @@ MISTAKES = {
         (_features(mode_back="pass"), "is not any more"),
         (_features(keep="features = [model(x)]"), "last batch only"),
         (_features(end="return torch.cat(features)"), "Return two tensors"),
+        (_features(keep="pass").replace("    {keep}", "").replace("    return torch.cat(features), torch.cat(labels)", "    return features, torch.cat(labels)").replace("    setattr(model, head, layer)", "        features = torch.cat([model(x) for x, _ in batches])\n    setattr(model, head, layer)"), "through `batches` twice"),
+        (_features(grad="torch.enable_grad()", mode="model.eval(); torch.set_grad_enabled(False)").replace("with torch.enable_grad():", "if True:"), "switched off for good"),
+        (_features(mode="model.eval().requires_grad_(False)"), "came back with frozen parameters"),
+        (_features(back="setattr(model, head, nn.Linear(6, 4).to(features[0]))"), "another output layer"),
+        (_features(end="return torch.stack(features), torch.cat(labels)"), "`torch.cat` puts one after the other"),
     ],
     "09.6": [
         (_groups(place="i"), "wrong way round"),
@@ -171,6 +198,12 @@ MISTAKES = {
         (_wilson(end="return 100 * (middle - half), 100 * (middle + half)"), "in percent"),
         (_wilson(end="return middle, half"), "asked for are the ends"),
         (_wilson().replace("p = right / n", "p, z = right / n, 1.96"), "whatever was asked"),
+        (_wilson(half="z * math.sqrt(p * (1 - p) / n + z**2 / 4 * n**2) / (1 + z**2 / n)"), "Brackets are missing"),
+        (_wilson(middle="(p + z**2 / 2 * n) / (1 + z**2 / n)"), "Brackets are missing"),
+        (_wilson(middle="(p + z**2 / 2 * n) / (1 + z**2 / n)", half="z * math.sqrt(p * (1 - p) / n + z**2 / 4 * n**2) / (1 + z**2 / n)", end="return max(0.0, middle - half), min(1.0, middle + half)"), "Brackets are missing"),
+        (_wilson(middle="(p + z**2 / (2 * n)) / 1 + z**2 / n"), "Brackets are missing"),
+        (_wilson(middle="p + z * z / (2 * n)"), "division of the middle"),
+        (_wilson(half="z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))"), "division of half the width"),
     ],
     "09.8": [
         (_mcnemar(p="tail"), "twice that"),
@@ -180,6 +213,12 @@ MISTAKES = {
         (_mcnemar(a="a_right.sum().item()", b="b_right.sum().item()"), "both get right cancel"),
         (_mcnemar(end="return b, a, p"), "exchanged"),
         (_mcnemar(p="math.erfc(math.sqrt((a - b) ** 2 / (a + b) / 2))"), "χ² approximation"),
+        (_mcnemar(p="min(1.0, 2 * tail) if a + b else 0.0"), "With n = 0"),
+        ("def mcnemar(a_right, b_right):\n    a, b, n = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum()), len(a_right)\n    return a, b, min(1.0, 2 * sum(math.comb(n, i) for i in range(min(a, b) + 1)) / 2**n)", "number of all pictures"),
+        (_mcnemar(terms="range(max(a, b) + 1)"), "the *smaller*"),
+        (_mcnemar(a="(a_right and not b_right).sum().item()"), "`and`, `or`, `not` are for single values"),
+        (_mcnemar(a="(a_right - b_right).sum().item()"), "not subtracted"),
+        (_mcnemar(p="min(1.0, 2 * sum(math.comb(a + b, i) * 0.5 ** (a + b) for i in range(min(a, b) + 1)))"), "a float overflows"),
     ],
     "09.9": [
         (_later(facts="").replace(", )", ")"), "The facts lack classes, size, mean, std"),
@@ -190,6 +229,14 @@ MISTAKES = {
         (_later(put="model.load_state_dict(kept['weights'])"), "among the facts"),
         (_later(end="pass"), "return the facts"),
         (_later(facts="classes=list(classes), size=224, mean=[0.5] * 3, std=[0.5] * 3"), "save the arguments"),
+        (_later(put="model.load_state_dict(kept.pop('weights'), strict=False)"), "another architecture took the file"),
+        (_later(weights="dict(model.named_parameters())"), "running averages"),
+        (_later(load="torch.load('x.pt', weights_only=True)").replace(", path)\n\n", ", 'x.pt')\n\n"), "no file at `path`"),
+        (_later(facts="classes=sorted(classes), size=size, mean=list(mean), std=list(std)"), "names are sorted"),
+        (_later(facts="").replace(", )", ")").replace("    torch.save", "    global FACTS\n    FACTS = dict(classes=list(classes), size=size, mean=list(mean), std=list(std))\n    torch.save").replace("return kept", "return FACTS"), "saved last"),
+        (_later(facts="").replace(", )", ")").replace("    torch.save", "    import json\n    Path(f'{path}.json').write_text(json.dumps(dict(classes=list(classes), size=size, mean=list(mean), std=list(std))))\n    torch.save")
+         .replace("return kept", "import json\n    return json.loads(Path(f'{path}.json').read_text())"), "into one file"),
+        (_later(put="model = copy.deepcopy(model); model.load_state_dict(kept.pop('weights'))"), "into a copy"),
     ],
 }
 
@@ -219,8 +266,8 @@ def new_head(model, head, num_classes):
     old = model._modules[head]
     model._modules[head] = nn.Linear(old.weight.shape[1], num_classes, dtype=old.weight.dtype, device=old.weight.device)
     return model
-"""],
-    "09.4": ["""
+""", _head(after="nn.init.zeros_(getattr(model, head).weight)")],
+    "09.4": [_norms(), """
 class StillNorms(Callback):
     def before_batch(self, learner):
         learner.model.apply(lambda m: m.train(False) if type(m).__name__.startswith("BatchNorm") else None)
@@ -236,7 +283,7 @@ def extract_features(model, head, batches):
     handle.remove()
     model.train(was)
     return torch.cat(seen), torch.cat(labels)
-"""],
+""", _features(mode="first = next(iter(batches)); model.eval()")],
     "09.6": ["""
 def layer_groups(stages, lr, factor=0.8, weight_decay=0.01):
     groups, rate = [], lr

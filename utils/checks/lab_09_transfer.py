@@ -31,6 +31,7 @@ class Preprocess:
         yield {"pixels": _scene(rng, 60, 90), "size": 28, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "_case": "90 × 60 pixels, size 28"}
         yield {"pixels": _scene(rng, 120, 70), "size": 56, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "_case": "an upright picture, ImageNet's numbers"}
         yield {"pixels": _scene(rng, 20, 26), "size": 42, "mean": [0.1, 0.9, 0.4], "std": [0.2, 0.3, 0.9], "_case": "a picture smaller than the size"}
+        yield {"pixels": rng.randint(0, 256, (120, 200, 3), dtype=torch.uint8), "size": 26, "mean": [0.5] * 3, "std": [0.5] * 3, "_case": "a larger picture, full of detail"}
 
     def probe(student, pixels, size, mean, std):
         from PIL import Image
@@ -43,8 +44,8 @@ class Preprocess:
         def norm(x, mean=mean, std=std):
             return (x - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
 
-        def cut(shorter, crop=size):
-            steps = v2.Compose([v2.Resize(shorter, antialias=True), v2.CenterCrop(crop), v2.ToDtype(torch.float32, scale=True)])
+        def cut(shorter, crop=size, antialias=True, way=v2.InterpolationMode.BILINEAR):
+            steps = v2.Compose([v2.Resize(shorter, way, antialias=antialias), v2.CenterCrop(crop), v2.ToDtype(torch.float32, scale=True)])
             return steps(image)
 
         x = cut(round(size / 0.875))
@@ -54,6 +55,8 @@ class Preprocess:
             case.that(got.shape != (size, size, 3), "The channels are last: a network wants them first, (3, size, size).")
             case.that(got.ndim != 3 or got.shape[1] == got.shape[2], "The result is not square. `Resize(n)` with one number brings the shorter side to n; then `CenterCrop` cuts the middle out.")
             case.that(got.shape != (3, round(size / 0.875), round(size / 0.875)), "The middle is not cut out: size / 0.875 is for the resizing, the crop has `size` pixels.")
+        n = round(size / 0.875)
+        longer = v2.functional.center_crop(v2.functional.resize(image, None, max_size=n, antialias=True), [size, size]).float() / 255
         imagenet, halves = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]), ([0.5] * 3, [0.5] * 3)
         case.close(got, want, what="preprocess(picture, …)", rtol=0, atol=0.03 / min(std), mistakes={
             "The pixels are from 0 to 1, but not normalized: subtract `mean`, divide by `std`.": x,
@@ -62,10 +65,18 @@ class Preprocess:
             "This is ImageNet's usual mean and std whatever was asked for: use the arguments.": norm(x, *imagenet),
             "This is 0.5 and 0.5 whatever was asked for: use the arguments `mean` and `std`.": norm(x, *halves),
             "The picture was squeezed into a square: an insect becomes thinner or fatter. Resize the *shorter side* (one number), then crop.":
-                [norm(cut([n, n])) for n in (size, round(size / 0.875))],
+                [norm(cut([side, side])) for side in (size, n)],
             "The shorter side was resized to `size` itself. Resize to size / 0.875, then cut out `size`: the weights were measured so.": norm(cut(size)),
             "The picture was cropped without resizing: the network sees a small piece of it.": norm(v2.functional.center_crop(image, [size, size]).float() / 255),
             "Divide by `std` after subtracting `mean`; here std was subtracted or the order is reversed.": [x / torch.tensor(std).view(3, 1, 1) - torch.tensor(mean).view(3, 1, 1)],
+            "You multiplied by `std`; divide by it.": (x - torch.tensor(mean).view(3, 1, 1)) * torch.tensor(std).view(3, 1, 1),
+            "This is the picture's own mean and std; the weights want theirs, the arguments.": (x - x.mean((1, 2), keepdim=True)) / x.std((1, 2), keepdim=True),
+            "`reshape` does not move the channels to the front, it mixes the pixels: `permute(2, 0, 1)`.": want.permute(1, 2, 0).reshape(want.shape),
+            "The *longer* side was resized; it is the shorter one that becomes size / 0.875.": norm(longer),
+            "The side was cut off to a whole number, `int(size / 0.875)`; asked for is `round`.": norm(cut(int(size / 0.875))),
+            "The picture was made smaller without antialiasing: fine detail turns into noise. `antialias=True`.": norm(cut(n, antialias=False)),
+            "This is another interpolation than bilinear. PIL's `resize` is bicubic unless told: `Image.Resampling.BILINEAR`.":
+                [norm(cut(n, way=way)) for way in (v2.InterpolationMode.BICUBIC, v2.InterpolationMode.NEAREST)],
         })
 
 
@@ -84,7 +95,7 @@ class TopClasses:
         names = ["ant", "bee", "fly", "wasp", "moth", "mite", "tick"]
         yield {"logits": 2 * rng.randn(3, 7), "classes": names, "k": 3}
         yield {"logits": 3 * rng.randn(7, 4, dtype=torch.float64).t(), "classes": names, "k": 5}
-        yield {"logits": 15 * rng.randn(1, 7), "classes": names, "k": 7, "_case": "large logits, all the classes"}
+        yield {"logits": 200 + 5 * rng.randn(1, 7), "classes": names, "k": 7, "_case": "large logits, all the classes"}
 
     def probe(student, logits, classes, k):
         return {"got": student.top_classes(logits, tuple(classes), k)}
@@ -104,6 +115,7 @@ class TopClasses:
         case.that(len(got) == len(logits), f"There are {len(logits)} rows of logits, and {len(got)} entries in the result.")
         case.that(all(isinstance(row, list) and all(map(pair, row)) for row in got), "Each row's entry should be a list of pairs (name, probability).")
         case.that(all(len(row) == k for row in got), f"Each row should have k = {k} pairs.")
+        case.that(not any(type(item[1]) is float and item[1] != item[1] for row in got for item in row), "A probability is nan: exp of a large logit is inf, and inf / inf is nan. `softmax` takes care of that.")
         first = [[item[0] for item in row] for row in got]
         case.that(first != order.tolist(), "These are the places of the classes; asked for are their names, `classes[i]`.")
         case.that(all(type(item[0]) is str for row in got for item in row), "A pair is (name, probability): the name first, a text.")
@@ -112,12 +124,13 @@ class TopClasses:
             "The right classes, but the most probable one should come first.": [row[::-1] for row in names],
             "The right classes, in the order of `classes`; the most probable one should come first.": [sorted(row, key=classes.index) for row in names],
             "Every row got the names of the first one.": [names[0]] * len(names),
+            "The softmax ran down the columns, over the pictures. It goes over the classes: dim=1.": [[classes[i] for i in row] for row in logits.softmax(0).argsort(dim=1, descending=True)[:, :k].tolist()],
         })
         case.that(all(type(item[1]) in (int, float) for row in got for item in row), "The probability should be a Python number: `.item()` or `.tolist()`.")
         values = torch.tensor([[float(item[1]) for item in row] for row in got], dtype=logits.dtype)
         case.close(values, chances, what="the probabilities", mistakes={
             "These are the logits; `softmax` makes probabilities of them.": logits.gather(1, order),
-            "The softmax ran down the columns, over the images. It goes over the classes: dim=1.": logits.softmax(0).gather(1, order),
+            "The softmax ran down the columns, over the pictures. It goes over the classes: dim=1.": logits.softmax(0).gather(1, order),
             "The softmax was taken over the k largest only, so they sum to 1. Take it over all classes first.": logits.gather(1, order).softmax(1),
             "This is in percent; asked for are probabilities from 0 to 1.": 100 * chances,
             "These are logarithms of probabilities.": logits.log_softmax(1).gather(1, order),
@@ -178,9 +191,12 @@ class NewHead:
         case.that(returned != "NoneType", "The function returns None: is a `return model` missing?")
         case.that(returned != "Linear", "You returned the new layer; return the model.")
         extra = [name for name in weights if name not in state]
+        case.that(not any(name.startswith(f"{head}.") for name in extra), "In the output layer's place stands more than one layer: put one `nn.Linear` there, in the place of the old one.")
         case.that(not extra, f"The model has a part that it had not before, {extra[0] if extra else ''}: `model.head = …` makes a new attribute of that name. The name is *in* the variable: `setattr(model, head, …)`.")
         case.that(set(weights) == set(state), "The new model has not the parts of the old one: the body stays, and the new layer has a bias.")
         out = y.shape[-1] if isinstance(y, torch.Tensor) else None
+        old = state[f"{head}.weight"]
+        case.that(out == 4 or not torch.equal(weights[f"{head}.weight"], old[:out]), "The layer is made of the old one's first rows, which answer other questions; a new `nn.Linear` has random weights (and may have more rows).")
         case.that(out != 4, "The old output layer is still there: it gives four logits, as before. `setattr(model, head, …)` puts the new one into its place.")
         case.that(out == num_classes, f"The new layer gives {out} logits; wanted are {num_classes}.")
         body = [name for name in state if name.startswith("body.")]
@@ -191,7 +207,6 @@ class NewHead:
         case.that(not all(bodies), "Nothing is frozen: every parameter of the body still has `requires_grad` True.")
         case.that(not any(bodies), "A part of the body is not frozen; `model.requires_grad_(False)` reaches all of it, batch norms too.")
         case.close(y, _body(state | {n: weights[n] for n in (f"{head}.weight", f"{head}.bias")}, x, head=head), what="new_head(…)(x)")
-        case.that(not torch.equal(weights[f"{head}.weight"], torch.zeros_like(weights[f"{head}.weight"])), "The new layer's weights are all zero: leave them as nn.Linear draws them.")
         case.that(returned == "model", "Change the model that you were given and return it; you returned another object.")
 
 
@@ -215,11 +230,7 @@ def _norm_run(conv, state, xs, ys, epochs, slip=""):
     for _ in range(epochs):
         for x, y in zip(xs, ys):
             model.train()
-            if slip == "all":
-                model.eval()
-            elif slip == "block":
-                model[0].eval()
-            elif slip not in ("moving", "momentum 0", "parameters"):
+            if not slip:
                 norm.eval()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
@@ -232,6 +243,7 @@ class StillNorms:
     """Norms that stay put."""
 
     errors = {
+        "object has no attribute 'model'": "The model comes with the event: `def before_batch(self, learner):`, then `learner.model`.",
         "positional argument": "Every event of a callback gets the learner: `def before_batch(self, learner):`.",
         "has no attribute 'modules'": "The model is `learner.model`; its parts, at any depth, are `learner.model.modules()`.",
     }
@@ -245,33 +257,47 @@ class StillNorms:
     def probe(student, conv, state, xs, ys, epochs):
         from torch import nn
 
+        from utils.events import Callback
         from utils.training import Learner
 
         layer, norm = (nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4)) if conv else (nn.Linear(6, 4), nn.BatchNorm1d(4))
         model = nn.Sequential(nn.Sequential(layer, norm, nn.ReLU(), nn.Flatten()), nn.Dropout(0.5), nn.Linear(36 if conv else 4, 3)).double()
         model.load_state_dict(state)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        learner = Learner(model, list(zip(xs, ys)), None, nn.CrossEntropyLoss(), optimizer)
+        batches = list(zip(xs, ys))
+        learner = Learner(model, batches, batches, nn.CrossEntropyLoss(), optimizer)
         callback = student.StillNorms()
+        seen = {}  # the mode of norm and dropout in each forward pass
+        for name, part in (("norm", norm), ("dropout", model[1])):
+            part.register_forward_pre_hook(lambda part, _, name=name: seen.setdefault(f"{name} {'train' if learner.training else 'val'}", []).append(part.training))
         torch.manual_seed(7)
         learner.fit(epochs, [callback])
-        return {"running": torch.cat([norm.running_mean, norm.running_var]), "weights": torch.cat([p.detach().flatten() for p in model.parameters()]),
+        events = [name for name in vars(type(callback)) if name.startswith(("before_", "after_", "cleanup_"))]
+        return {"seen": seen, "events": events, "unknown": [name for name in events if not hasattr(Callback, name)],
+                "running": torch.cat([norm.running_mean, norm.running_var]), "weights": torch.cat([p.detach().flatten() for p in model.parameters()]),
                 "modes": [module.training for module in model.modules()]}
 
-    def judge(case, conv, state, xs, ys, epochs, running, weights, modes):
+    def judge(case, conv, state, xs, ys, epochs, seen, events, unknown, running, weights, modes):
         want_running, want = _norm_run(conv, state, xs, ys, epochs)
-        moved = _norm_run(conv, state, xs, ys, epochs, "moving")
-        message = ("The running averages moved: in the training pass the norm was in training mode. The Learner calls model.train() at the start of each pass, *after* "
-                   "`before_fit` and `before_epoch`: what you switched there is switched back.")
-        if not conv:
-            message += " Or did you think of BatchNorm2d only? There is a BatchNorm1d here."
         if isinstance(weights, torch.Tensor) and weights.shape == want.shape:
             frozen = _norm_run(conv, state, xs, ys, epochs, "parameters")
             case.that(not torch.allclose(weights, frozen[1]), "You froze the norm's weight and bias; its running averages are buffers, which no gradient moves and `requires_grad` does not hold.")
-        case.close(running, want_running, what="the running averages after training", mistakes={message: moved[0]})
+        norm, passes = seen["norm train"], len(xs)
+        moving = not torch.allclose(running, want_running)
+        if moving and all(norm):
+            case.that(not unknown, f"No event is called {', '.join(unknown)}, so the method was never called. Lab 07's events: before_ and after_ of fit, epoch, batch, step; after_predict, after_loss, after_backward.")
+            if "before_batch" in events:
+                case.that(conv, "There is a BatchNorm1d here, and it stayed in training mode. Did you think of BatchNorm2d only?")
+                case.that(False, "`before_batch` is the right event, but the norm stayed in training mode. It lies inside a block: `children()` sees the first level only, `modules()` any depth.")
+            case.that(not events, "The running averages moved: in the training pass the norm was in training mode. The Learner calls model.train() at the start of each pass, *after* `before_fit` and `before_epoch`: "
+                      "what you switched there is switched back.")
+        case.that(not moving or norm[0] or not any(norm[passes:]), "The norm was switched once; the Learner switches back at the start of every pass. Switch at every batch.")
+        case.that(not moving or not (norm[0] and not norm[1]), "Too late: the forward pass of this batch had already moved the averages. Switch before it.")
+        case.that(any(seen["dropout train"]), "Dropout was in evaluation mode too, so it no longer drops anything. Switch the batch norms only.")
+        case.that(not any(seen["dropout val"]), "`before_batch` comes in the validation pass too, and there your callback switched dropout to training mode. Switch norms to evaluation mode, and nothing else.")
+        case.close(running, want_running, what="the running averages after training")
         case.close(weights, want, what="the network's weights after training", mistakes={
             "The running averages stand still, but the norm still normalizes each batch by its own mean and variance (momentum 0 does that). Evaluation mode uses the averages.": _norm_run(conv, state, xs, ys, epochs, "momentum 0")[1],
-            "The whole network was in evaluation mode: dropout no longer drops anything. Switch the batch norms only.": _norm_run(conv, state, xs, ys, epochs, "all")[1],
             "Nothing was trained: the weights are those of the start.": torch.cat([state[name].flatten() for name in ("0.0.weight", "0.0.bias", "0.1.weight", "0.1.bias", "2.weight", "2.bias")]),
         })
         case.that(all(modes), "After the fit a module is no longer in the mode in which it was.")
@@ -285,6 +311,7 @@ class ExtractFeatures:
         "has no attribute 'classifier'": "This network calls its output layer otherwise: the name is in `head`; `getattr(model, head)`.",
         "has no attribute 'fc'": "This network calls its output layer otherwise: the name is in `head`; `getattr(model, head)`.",
         "too many values to unpack": "`batches` gives pairs (x, y).",
+        "equal size": "The last batch is shorter than the others, so `torch.stack` cannot pile them up: `torch.cat` puts one after the other.",
     }
 
     def inputs(rng):
@@ -305,15 +332,32 @@ class ExtractFeatures:
 
         model = Small().to(xs[0].dtype).train(training)
         model.load_state_dict(state)
-        layer = getattr(model, head)
-        result = student.extract_features(model, head, list(zip(xs, ys)))
+        class Shuffled:  # another order in each pass, as with augment=True
+            passes = 0
+
+            def __len__(self):
+                return len(xs)
+
+            def __iter__(self):
+                self.passes += 1
+                return iter(list(zip(xs, ys))[:: 1 if self.passes == 1 else -1])
+
+        layer, batches = getattr(model, head), Shuffled()
+        result = student.extract_features(model, head, batches)
+        grad = torch.is_grad_enabled()
+        learns = all(p.requires_grad for p in model.parameters())
         pair = isinstance(result, (tuple, list)) and len(result) == 2
         features, labels = result if pair else (result, None)
         tensor = isinstance(features, torch.Tensor)
-        return {"pair": pair, "features": features, "labels": labels, "graph": tensor and features.requires_grad, "inference": tensor and features.is_inference(),
+        return {"passes": batches.passes, "grad": grad, "learns": learns, "pair": pair, "features": features, "labels": labels, "graph": tensor and features.requires_grad, "inference": tensor and features.is_inference(),
                 "weights": dict(model.state_dict()), "same_layer": getattr(model, head) is layer, "mode": model.training, "logits": model.eval()(xs[0])}
 
-    def judge(case, head, state, xs, ys, training, pair, features, labels, graph, inference, weights, same_layer, mode, logits):
+    def judge(case, head, state, xs, ys, training, passes, grad, learns, pair, features, labels, graph, inference, weights, same_layer, mode, logits):
+        first = xs[0]
+        if passes > 1 and isinstance(features, torch.Tensor):  # a look at the first batch before the pass is no fault
+            back = torch.cat([_body(state, x) for x in xs[::-1]])
+            if features.shape == back.shape and torch.allclose(features.to(back), back, atol=1e-5):
+                xs, ys = xs[::-1], ys[::-1]
         want = torch.cat([_body(state, x) for x in xs])
         case.that(pair, "Return two tensors: the features and the labels.")
         case.that(not isinstance(features, list), "The features are a list of batches: `torch.cat` makes one tensor of it.")
@@ -322,15 +366,21 @@ class ExtractFeatures:
             "The batch norm used each batch's own statistics: `model.eval()` is missing.": torch.cat([_body(state, x, True) for x in xs]),
             "These are the features of the last batch only.": _body(state, xs[-1]),
             "These are the features of the first batch only.": _body(state, xs[0]),
-            "Each batch was averaged; asked for is one row an image.": [torch.stack([_body(state, x).mean(0) for x in xs])],
+            "Each batch was averaged; asked for is one row a picture.": [torch.stack([_body(state, x).mean(0) for x in xs])],
         })
-        case.close(labels, torch.cat(ys), what="the labels", mistakes={"These are the labels of the last batch only.": ys[-1]})
+        case.close(labels, torch.cat(ys), what="the labels", mistakes={
+            "These are the labels of the last batch only.": ys[-1],
+            "You went through `batches` twice, for features and for labels. Where batches are shuffled, the second pass has another order, and the labels belong to other pictures: one loop for both.": torch.cat(ys[::-1]),
+        })
+        case.that(grad, "Gradients are switched off for good: in this notebook no later `backward()` would work. `with torch.no_grad():` switches them on again at its end.")
+        case.that(learns, "The model came back with frozen parameters (`requires_grad` False); leave it as you found it, and work under `torch.no_grad()`.")
         case.that(not graph, "The features hang on the graph of the network (`requires_grad` is True): memory grows with every batch. Work under `torch.no_grad()`.")
         case.that(not inference, "The features are inference tensors: a layer that is trained on them raises an error. Use `torch.no_grad()`, or clone them outside.")
         changed = not torch.equal(weights["body.1.running_mean"], state["body.1.running_mean"]) if "body.1.running_mean" in weights else True
         case.that(not changed, "Computing the features has moved the batch norm's running averages.")
-        case.that(same_layer and logits.shape[-1] == 4, "The model came back without its output layer: put it back at the end.")
-        case.close(logits, _body(state, xs[0], head=head), what="the model's output afterwards")
+        case.that(logits.shape[-1] == 4, "The model came back without its output layer: put it back at the end.")
+        case.that(same_layer, "The model came back with another output layer than it had: keep the old one in a variable, and put that back.")
+        case.close(logits, _body(state, first, head=head), what="the model's output afterwards")
         case.that(mode == training, f"The model was in {'training' if training else 'evaluation'} mode before, and is not any more.")
 
 
@@ -451,17 +501,25 @@ class Wilson:
         def pair(m, h):
             return torch.tensor([m - h, m + h], dtype=torch.float64)
 
+        def ends(m, h):
+            return [pair(m, h), pair(m, h).clamp(0, 1)]
+
+        above, below = p + z2 / (2 * n), 1 + z2 / n
         plain = z * math.sqrt(p * (1 - p) / n)
         case.close(torch.tensor([float(v) for v in got], dtype=torch.float64), want, what="(low, high)", rtol=0, atol=1e-6, mistakes={
-            "This is p ± z √(p (1 − p) / n), the simple interval: with 10 of 10 it has no width, as if 10 images were proof. Use Wilson's.":
+            "This is p ± z √(p (1 − p) / n), the simple interval: with 10 of 10 it has no width, as if 10 pictures were proof. Use Wilson's.":
                 [pair(p, plain), pair(p, plain).clamp(0, 1)],
             "This is for z = 1.96 whatever was asked for: use the argument.": _wilson(right, n, 1.96),
-            "The division by 1 + z²/n is missing.": [pair(p + z2 / (2 * n), half * (1 + z2 / n)), pair(middle, half * (1 + z2 / n)), pair(p + z2 / (2 * n), half), pair(p + z2 / (2 * n), half * (1 + z2 / n)).clamp(0, 1)],
+            "The division by 1 + z²/n is missing.": ends(above, half * below),
+            "The division of the middle by 1 + z²/n is missing.": ends(above, half),
+            "The division of half the width by 1 + z²/n is missing.": ends(middle, half * below),
+            "Brackets are missing: `z**2 / 2 * n` is (z²/2) · n; divide by `(2 * n)`, by `(4 * n**2)`, by `(1 + z**2 / n)`.":
+                [w for m in (middle, (p + z2 / 2 * n) / below, above + z2 / n) for h in (half, z * math.sqrt(p * (1 - p) / n + z2 / 4 * n**2) / below, half * below + z2 / n) for w in ends(m, h)],
             "The interval is centred on p; Wilson's is centred nearer to one half: (p + z²/2n) / (1 + z²/n).": [pair(p, half), pair(p, half).clamp(0, 1)],
             "Under the root it is z² / (4 n²); you have z² / (4 n).": pair(middle, z * math.sqrt(p * (1 - p) / n + z2 / (4 * n)) / (1 + z2 / n)),
             "The factor z before the root is missing.": pair(middle, half / z),
             "This is in percent; asked for are fractions from 0 to 1.": 100 * want,
-            "These are numbers of images; divide by n.": n * want,
+            "These are numbers of pictures; divide by n.": n * want,
             "The two numbers are the middle and half the width; asked for are the ends.": torch.tensor([middle, half], dtype=torch.float64),
             "The higher number comes first; asked for is (low, high).": want.flip(0),
             "This is one standard deviation in the place of z of them, or z is used only in some places.": _wilson(right, n, 1.0),
@@ -475,12 +533,14 @@ def _tail(only_a, only_b):
 
 @exercise("09.8", points=3, needs=["mcnemar"], reference="utils.transfer:mcnemar")
 class McNemar:
-    """Two networks, the same images."""
+    """Two networks, the same pictures."""
 
     errors = {
-        "ZeroDivisionError": "With no image on which they differ there is nothing to divide by: p is 1 then.",
+        "ZeroDivisionError": "With no picture on which they differ there is nothing to divide by: p is 1 then.",
         "bad operand type for unary ~": "`~` is for bool tensors; or compare, `a_right == False`.",
-        "Overflow": "2**n as an int does not overflow; a float does.",
+        "Overflow": "n may be more than 1,000, and a float overflows there. Keep to whole numbers, and divide their sum by `2**n` at the end.",
+        "with two bool tensors is not supported": "Bool tensors are not subtracted: `a_right & ~b_right` is \"a and not b\".",
+        "is ambiguous": "`and`, `or`, `not` are for single values; for tensors, element by element, they are `&`, `|`, `~`.",
     }
 
     def inputs(rng):
@@ -494,7 +554,7 @@ class McNemar:
         yield pair(100, 3, 14, 1) | {"_case": "3 against 14"}
         yield pair(40, 5, 5, 3) | {"_case": "5 against 5"}
         yield pair(30, 0, 0, 4) | {"_case": "no difference at all"}
-        yield pair(5000, 640, 560, 100) | {"_case": "many images"}
+        yield pair(5000, 640, 560, 100) | {"_case": "many pictures"}
 
     def probe(student, a_right, b_right):
         got = student.mcnemar(a_right, b_right)
@@ -505,7 +565,7 @@ class McNemar:
         only_a, only_b = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
         both, n = int((a_right & b_right).sum()), only_a + only_b
         case.equal(got[:2], [only_a, only_b], what="(only a, only b)", mistakes={
-            "The two are exchanged: first the images that only *a* gets right.": [only_b, only_a] if only_a != only_b else [-1, -1],
+            "The two are exchanged: first the pictures that only *a* gets right.": [only_b, only_a] if only_a != only_b else [-1, -1],
             "You counted all that each gets right; those that both get right cancel. Count where a is right and b is not.": [both + only_a, both + only_b] if both else [-1, -1],
             "You counted all that each gets wrong; count where exactly one of them is right.": [int((~a_right).sum()), int((~b_right).sum())],
         })
@@ -520,14 +580,17 @@ class McNemar:
         shares = (both + only_a) / size, (both + only_b) / size
         spread = math.sqrt(sum(s * (1 - s) / size for s in shares))
         unpaired = math.erfc(abs(shares[0] - shares[1]) / spread / math.sqrt(2)) if spread else 1.0
+        case.that(n or got[2] == 1, "With n = 0, no picture on which they differ, p is 1: nothing speaks against their being equally good.")
         case.that(got[2] <= 1 + 1e-9, "p is more than 1: twice the tail counts the middle twice when the split is even. Cut it at 1.")
         case.close(torch.tensor(float(got[2]), dtype=torch.float64), torch.tensor(want, dtype=torch.float64), what="p", rtol=1e-6, atol=1e-9, mistakes={
             "This is the chance of a split so uneven in one direction; the other direction would have surprised us as much: twice that.": [one, lower],
             "This is the chance of exactly this split. Add up all that are at least as uneven.": [exactly, min(1.0, 2 * exactly)],
             "The split itself is missing in the sum: \"at least as uneven\" includes it.": [strict, strict / 2],
-            "This is the χ² approximation; with few images it is off. Add up the binomial's terms.": [chi, corrected],
-            "This compares the two accuracies as if they came from different images; these are the same ones.": unpaired,
+            "This is the χ² approximation; with few pictures it is off. Add up the binomial's terms.": [chi, corrected],
+            "This compares the two accuracies as if they came from different pictures; these are the same ones.": unpaired,
             "This is 1 − p.": 1 - want,
+            "n is the number of all pictures here; only those on which the two differ are throws of the coin.": min(1.0, 2 * sum(math.comb(size, i) for i in range(min(only_a, only_b) + 1)) / 2**size),
+            "m is the *smaller* of the two counts; with the larger one nearly everything is in the sum.": 1.0,
         })
 
 
@@ -536,6 +599,8 @@ class ForLater:
     """Save for later use."""
 
     errors = {
+        "No such file": "A file is looked for that is not there. All belongs into one file, at `path`, and that file may have been moved since.",
+        'Missing key(s) in state_dict: "body.1.running': "The weights are there, but not the batch norm's running averages: save the whole `state_dict()`, not only the parameters.",
         "Missing key(s)": "The weights did not arrive under their names: save `model.state_dict()`, load it into the model that you are given.",
         "Can't pickle": "`torch.save` was given the whole model, and wants to write its code down too. Save `model.state_dict()`.",
         "Weights only load failed": "The file holds more than tensors and plain values (the whole model?). Save `model.state_dict()` in a dict beside lists and numbers, and read with `weights_only=True`.",
@@ -544,51 +609,69 @@ class ForLater:
 
     def inputs(rng):
         for dtype, size in ((torch.float32, 224), (torch.float64, 64)):
-            yield {"state": _state(rng, "fc", dtype), "x": rng.randn(3, 5, dtype=dtype), "classes": ["ants", "bees", "flies", "wasps"], "size": size, "mean": [0.5, 0.4, 0.3],
+            yield {"state": _state(rng, "fc", dtype), "x": rng.randn(3, 5, dtype=dtype), "classes": ["wasps", "ants", "flies", "bees"], "size": size, "mean": [0.5, 0.4, 0.3],
                    "std": [0.2, 0.25, 0.3], "_case": "weights, names and preprocessing" if dtype == torch.float32 else "float64"}
 
     def probe(student, state, x, classes, size, mean, std):
+        import os
+        import shutil
         import tempfile
         from pathlib import Path
         from pickle import UnpicklingError
 
         class Small(torch.nn.Module):
-            def __init__(self, outputs=4):
+            def __init__(self, outputs=4, head="fc"):
                 super().__init__()
                 self.body = torch.nn.Sequential(torch.nn.Linear(5, 6), torch.nn.BatchNorm1d(6), torch.nn.ReLU())
-                self.fc = torch.nn.Linear(6, outputs)
+                self.head = head
+                setattr(self, head, torch.nn.Linear(6, outputs))
 
             def forward(self, x):
-                return self.fc(self.body(x))
+                return getattr(self, self.head)(self.body(x))
 
-        model, fresh, other = Small().to(x.dtype).eval(), Small().to(x.dtype).train(), Small(2).to(x.dtype)
+        model, fresh = Small().to(x.dtype).eval(), Small().to(x.dtype).train()
         model.load_state_dict(state)
+        start = {name: value.clone() for name, value in fresh.state_dict().items()}
+        here = os.getcwd()
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "classifier.pt"
-            student.save_classifier(path, model, classes, size, mean, std)
-            with torch.no_grad():
-                for p in model.parameters():
-                    p.zero_()  # later use: the old model is gone
-            facts = student.load_classifier(path, fresh)
-            mode = fresh.training
+            os.chdir(folder)  # an answer with a path of its own leaves nothing behind
             try:
-                torch.load(path, weights_only=True)
-                plain = True
-            except UnpicklingError:
-                plain = False
-            except (RuntimeError, EOFError, FileNotFoundError, IsADirectoryError):
-                plain = True  # another format is fine
-            refused = ""
-            try:
-                student.load_classifier(path, other)
-            except (RuntimeError, ValueError, KeyError) as error:
-                refused = type(error).__name__
-        return {"facts": facts, "y": fresh.eval()(x), "mode": mode, "plain": plain, "refused": refused, "weights": dict(fresh.state_dict())}
+                path = Path(folder) / "classifier.pt"
+                student.save_classifier(path, model, classes, size, mean, std)
+                made = path.is_file()
+                with torch.no_grad():
+                    for p in model.parameters():
+                        p.zero_()  # later use: the old model is gone
+                student.save_classifier(Path(folder) / "second.pt", model, classes[:1] * 4, size + 1, std, mean)
+                moved = Path(folder) / "elsewhere" / "moved.pt"  # that one file alone
+                moved.parent.mkdir()
+                moved = Path(shutil.move(path, moved)) if made else path
+                facts = student.load_classifier(moved, fresh)
+                mode = fresh.training
+                try:
+                    torch.load(moved, weights_only=True)
+                    plain = True
+                except UnpicklingError:
+                    plain = False
+                except (RuntimeError, EOFError, FileNotFoundError, IsADirectoryError):
+                    plain = True  # another format is fine
+                refused = []
+                for other in (Small(2), Small(head="out")):  # other shapes; other names
+                    try:
+                        student.load_classifier(moved, other.to(x.dtype))
+                    except (RuntimeError, ValueError, KeyError) as error:
+                        refused.append(type(error).__name__)
+            finally:
+                os.chdir(here)
+        same = all(torch.equal(value, start[name]) for name, value in fresh.state_dict().items())
+        return {"made": made, "same": same, "facts": facts, "y": fresh.eval()(x), "mode": mode, "plain": plain, "refused": refused, "weights": dict(fresh.state_dict())}
 
-    def judge(case, state, x, classes, size, mean, std, facts, y, mode, plain, refused, weights):
+    def judge(case, state, x, classes, size, mean, std, made, same, facts, y, mode, plain, refused, weights):
+        case.that(made, "After `save_classifier` there is no file at `path`: write to the path that you are given, and read from it.")
         case.that(isinstance(facts, dict), "`load_classifier` should return the facts as a dict; is a `return` missing?")
+        case.that(not same, "The model that you were given is unchanged: load the weights into it, not into a copy.")
         case.close(y, _body(state, x, head="fc"), what="the loaded model's prediction", mistakes={
-            "The loaded model predicts as one without training: its weights were not loaded, or those of the emptied model were.": torch.zeros_like(y) if isinstance(y, torch.Tensor) else x,
+            "The weights are those of another model: of the one that was saved last, or of the emptied one.": torch.zeros_like(y) if isinstance(y, torch.Tensor) else x,
             "The weights are there, but not the batch norm's running averages: save the whole `state_dict()`, not only the parameters.": _body(state | {"body.1.running_mean": torch.zeros(6, dtype=x.dtype), "body.1.running_var": torch.ones(6, dtype=x.dtype)}, x, head="fc"),
         })
         untouched = [name for name in ("body.0.weight", "fc.weight") if not torch.equal(weights[name], state[name])]
@@ -596,8 +679,12 @@ class ForLater:
         lacking = [name for name in ("classes", "size", "mean", "std") if name not in facts]
         case.that(not lacking, f"The facts lack {', '.join(lacking)}: without the preprocessing and the names, nobody can use the weights.")
         for name, value in (("classes", classes), ("size", size), ("mean", mean), ("std", std)):
-            case.equal(facts[name], value, what=f"facts[{name!r}]", mistakes={"The facts are fixed numbers; save the arguments.": [[0.5] * 3, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], 224, ["ants", "bees"]]})
+            case.equal(facts[name], value, what=f"facts[{name!r}]", mistakes={
+                "These are the facts of the classifier that was saved last: they should be in the file, not in a variable.": {"classes": classes[:1] * 4, "size": size + 1, "mean": std, "std": mean}[name],
+                "The names are sorted; their order says which logit is which class.": sorted(classes),
+                "The facts are fixed numbers; save the arguments.": [[0.5] * 3, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], 224, ["ants", "bees"]],
+            })
         case.that("weights" not in facts and not any(isinstance(value, dict) for value in facts.values()), "The weights are among the facts; return only the four facts.")
         case.that(not mode, "The loaded model is in training mode: with dropout and batch norm it would predict otherwise. Call `model.eval()`.")
         case.that(plain, "The file holds more than tensors and plain values (the whole model?): whoever loads it must run its code. Save `model.state_dict()` and lists.")
-        case.that(refused, "A model of another architecture took the file without a word: load strictly (strict=False leaves what does not fit as it was).")
+        case.that(len(refused) == 2, "A model of another architecture took the file without a word: load strictly (strict=False leaves what does not fit as it was).")

@@ -45,6 +45,8 @@ def draw_intervals(n: int, first: float, second: float, differ: float):
     values = {count: p_value(first, second, count, differ) for count in COUNTS}
     possible = {count: max(value, 1e-6) for count, value in values.items() if value is not None}
     right.axhspan(1e-6, 0.05, color="0.93")
+    for text, place in (("p < 0.05", 0.68), (f"only one is right on {differ:g} %", 0.03)):
+        right.annotate(text, (0.02, place), xycoords="axes fraction", fontsize=8, color="0.35")
     right.plot(list(possible), list(possible.values()), "o-", color=plotting.PALETTE[2], markersize=4)
     right.plot(*([n], [possible[n]]) if n in possible else ([], []), "o", color=plotting.PALETTE[3], markersize=9)
     p = values[n]
