@@ -238,7 +238,7 @@ with tempfile.TemporaryDirectory() as strange:
 
 # %% tags=["demo"]
 for path, sentence in odd_pictures(folder).items():
-    print(f"{path}: {sentence}" + (" But ImageFolder does not read GIF files." if path.endswith(".gif") else ""))
+    print(f"{path}: {sentence}")
 start = time.perf_counter()
 images, labels, classes = transfer.load_pictures(folder / "train", network.size)
 print(f"decoded in {time.perf_counter() - start:.1f} s: {tuple(images.shape)} {images.dtype}, {images.numel() / 2**20:.0f} MB")
