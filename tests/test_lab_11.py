@@ -1,10 +1,11 @@
 """Lab 11: the solutions agree with `utils.mixed`, and both with torch."""
 
+import jupytext
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from solutions import solutions_of
+from solutions import LABS, solutions_of
 from torch import nn
 from torch.utils.data import default_collate
 
@@ -50,6 +51,13 @@ def test_scalers_agree(dtype, n, columns, missing, seed):
         assert torch.allclose(std, there.std(correction=0)) or (std == 1 and there.std(correction=0) < 1e-6)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.7, 1.1, 3.3])
+def test_a_column_of_equal_values_has_std_1_though_its_mean_is_rounded(value):
+    numbers = torch.full((100, 1), value)
+    for scaler in (SOLUTION["Scaler"]().fit(numbers), mixed.Scaler().fit(numbers)):
+        assert scaler.std.tolist() == [1.0] and scaler(numbers + 1)[0, 0] == pytest.approx(1, abs=1e-5)
+
+
 def test_a_column_of_nothing_stays_finite_in_the_courses_own():
     numbers = torch.tensor([[1.0, torch.nan], [3.0, torch.nan]])
     assert mixed.Scaler().fit(numbers)(numbers).tolist() == [[-1, 0, 0, 1], [1, 0, 0, 1]]
@@ -77,6 +85,12 @@ def test_datasets_and_collate_agree_with_torchs(dtype):
     for dataset in (SOLUTION["MixedDataset"], mixed.MixedDataset):
         with pytest.raises(ValueError):
             dataset(parts[0][1:], *parts[1:])
+
+
+def test_the_image_branches_are_the_same():
+    cell = next(cell for cell in jupytext.read(LABS / "11_mixed.py").cells if cell.source.startswith("class ImageBranch"))
+    exec(cell.source, names := dict(SOLUTION))
+    assert str(names["ImageBranch"](7)) == str(mixed.ImageBranch(7))
 
 
 @DTYPES

@@ -27,17 +27,15 @@ class Scaler:
         Returns:
             the scaler itself.
         """
-        there = ~numbers.isnan()
-        count = there.sum(0).clamp(min=1)
-        values = numbers.nan_to_num(0.0) * there
-        self.mean = values.sum(0) / count
-        deviations = (values - self.mean) * there
-        std = ((deviations**2).sum(0) / count).sqrt()
-        self.std = torch.where(std > 0, std, 1.0)
+        self.mean = numbers.nanmean(dim=0).nan_to_num(0.0)  # 0 for a column of nothing but NaN
+        std = (numbers - self.mean).square().nanmean(dim=0).sqrt()
+        # Not `std > 0`: the mean of equal values is rounded, and their std may be 1e-8.
+        varies = numbers.nan_to_num(-torch.inf).amax(dim=0) > numbers.nan_to_num(torch.inf).amin(dim=0)
+        self.std = torch.where(varies, std, 1.0)
         return self
 
     def __call__(self, numbers: torch.Tensor) -> torch.Tensor:
-        """(N, C) with NaN → (N, 2C): the scaled values, 0 where missing; then 1 where missing, else 0."""
+        """(N, C) with NaN → (N, 2C), of the input's dtype: the scaled values, 0 where missing; then 1 where missing, else 0."""
         missing = numbers.isnan()
         scaled = (numbers - self.mean) / self.std
         return torch.cat([scaled.masked_fill(missing, 0.0), missing.to(numbers.dtype)], dim=1)

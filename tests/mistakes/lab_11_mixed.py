@@ -1,7 +1,7 @@
 """Wrong answers that students really give to lab 11, with the message each must get; and right answers written another way."""
 
 
-def _scaler(mean="numbers.nanmean(0)", std="(numbers - self.mean).square().nanmean(0).sqrt()", guard="torch.where(std > 0, std, 1.0)", end="return self",
+def _scaler(mean="numbers.nanmean(0)", std="(numbers - self.mean).square().nanmean(0).sqrt()", guard="torch.where(std > 1e-6 * self.mean.abs(), std, 1.0)", end="return self",
             scaled="((numbers - self.mean) / self.std).masked_fill(missing, 0.0)", out="torch.cat([scaled, missing.to(numbers.dtype)], dim=1)"):
     return f"""
 class Scaler:
@@ -136,8 +136,24 @@ MISTAKES = {
         (_scaler(scaled="((numbers - numbers.nanmean(0)) / (numbers - numbers.nanmean(0)).square().nanmean(0).sqrt()).masked_fill(missing, 0.0)"), "those of the rows that came in"),
         (_scaler(std="(numbers - self.mean).square().nanmean(0)"), "divides by the variance"),
         (_scaler(end="pass"), "returns the scaler itself"),
-        (_scaler(mean="numbers.nanmean().expand(numbers.shape[1])", std="(numbers - self.mean).square().nanmean().sqrt().expand(numbers.shape[1])"), "One mean and one std"),
+        (_scaler(mean="numbers.nanmean().expand(numbers.shape[1])", std="(numbers - self.mean).square().nanmean().sqrt().expand(numbers.shape[1])"), "One mean or std"),
         (_scaler(std="torch.nanstd(numbers, 0)"), "no `nanstd`"),
+        (_scaler(guard="torch.where(std > 0, std, 1.0)"), "divided by a tiny number"),
+        (_scaler(guard="std + 1e-8"), "divided by a tiny number"),
+        (_scaler(std="(numbers.square().nanmean(0) - self.mean.square()).clamp(min=0).sqrt()", guard="torch.where(std > 0, std, 1.0)"), "divided by a tiny number"),
+        (_scaler(mean="numbers.nanmean()"), "One mean or std"),
+        (_scaler(out="torch.stack([scaled, missing.to(numbers.dtype)], dim=2).flatten(1)"), "stand in turn"),
+        (_scaler(guard="std.clamp(min=1e-6)"), "divided by a tiny number"),
+        (_scaler(scaled="((numbers - self.mean) / self.std).masked_fill(missing | (self.std == 1), 0.0)"), "keeps its distance"),
+        (_scaler(mean="numbers.mean(0)", std="numbers.std(0)", scaled="((numbers - self.mean) / self.std).nan_to_num(0)"), "Whole columns have become 0"),
+        (_scaler(std="torch.where(numbers.isnan(), self.mean, numbers).std(0, correction=0)"), "makes it too small"),
+        (_scaler(mean="(numbers := numbers[~numbers.isnan().any(1)]).mean(0)"), "left out altogether"),
+        (_scaler(scaled="((numbers.masked_fill_(missing, torch.nan) - self.mean) / self.std).masked_fill(missing, 0.0) + 0 * numbers.nan_to_num_(0.0)"), "the caller's NaN are gone"),
+        (_scaler(end="self.has = numbers.isnan().any(0)\n        return self", out="torch.cat([scaled, (missing & self.has).to(numbers.dtype)], dim=1)"), "complete in training"),
+        (_scaler(mean="getattr(self, 'mean', numbers.nanmean(0))", guard="getattr(self, 'std', torch.where(std > 1e-6 * self.mean.abs(), std, 1.0))"), "A second `fit` changed nothing"),
+        (_scaler().replace("self.", "Scaler."), "on `self`, not on the class"),
+        (_scaler().replace("self.std", "self.spread"), "should keep `std`"),
+        (_scaler(out="torch.cat([scaled, missing], dim=1).float()"), "dtype of the input"),
     ],
     "11.2": [
         (_vocabulary(get="self.number.get(text, 1)"), "given the number of missing"),
@@ -151,6 +167,9 @@ MISTAKES = {
         (_vocabulary(length="len(self.number) - 1"), "counts the levels alone"),
         (_vocabulary(length="len(self.number)"), "one short"),
         (_vocabulary(kept="sorted((level for level in counts if level and counts[level] >= min_count), key=lambda level: -counts[level])"), "by how often they come up"),
+        (_vocabulary(get="self.number.get(text, len(self.number) + 1)"), "the last number"),
+        (_vocabulary(get="self.number.setdefault(text, len(self.number) + 1)"), "numbers of their own"),
+        (_vocabulary(kept="sorted(level for level in counts if counts[level] >= min_count)", numbers="{level: n for n, level in enumerate(kept, start=2)}"), "numbered as a level"),
     ],
     "11.3": [
         (_dataset(guard="pass"), "should raise a ValueError"),
@@ -163,6 +182,11 @@ MISTAKES = {
         (_dataset(x="{'image': image, 'categories': categories[i], 'numbers': numbers[i] if self.transform is None else self.transform(numbers[i])}"), "for the image alone"),
         (_dataset(x="{'image': image, 'categories': categories[i], 'numbers': numbers[i - 1]}"), "the numbers are those of another sample"),
         (_dataset(length="len(self.parts)"), "number of inputs"),
+        (_dataset(guard="if len({len(images), len(numbers), len(labels)}) > 1:\n            raise ValueError"), "row of `categories` too few"),
+        (_dataset(guard="assert len(images) == len(categories) == len(numbers) == len(labels)"), "`assert` is skipped"),
+        (_dataset(y="float(labels[i])"), "whole number"),
+        (_dataset(guard="images = images if transform is None else [transform(image) for image in images]", image="image"), "each time that a sample"),
+        (_dataset(guard="self.kept = {}", image="self.kept.setdefault(i, image if self.transform is None or i in self.kept else self.transform(image))"), "each time that a sample"),
     ],
     "11.4": [
         (_collate(x="{name: torch.cat([x[name] for x in xs]) for name in xs[0]}"), "joined end to end"),
@@ -172,6 +196,7 @@ MISTAKES = {
         (_collate(y="torch.tensor(ys, dtype=torch.float32)"), "int64"),
         (_collate(y="torch.tensor([[y] for y in ys])"), "a dimension too many"),
         (_collate(x="{name: xs[-1][name] for name in xs[0]}"), "one sample, not all"),
+        (_collate(x="{name: torch.stack(parts) for name, parts in zip(xs[0], zip(*(x.values() for x in xs)))}"), "same name of all samples"),
         (_collate(x="torch.stack([torch.stack(list(x.values())) for x in xs])"), "same name of all samples"),
     ],
     "11.5": [
@@ -185,6 +210,14 @@ MISTAKES = {
         (_table(parts="[e(codes) for e in self.embeddings]"), "one column at a time"),
         (_table(parts="[e(codes[:, 0].clamp(max=e.num_embeddings - 1)) for e in self.embeddings]"), "looked up by the first column"),
         (_table(joined="torch.cat(parts, dim=1)"), "another width"),
+        (_table(parts="[e(codes[i]) for i, e in enumerate(self.embeddings)]"), "`[i]` is a row"),
+        (_table(embeddings="nn.ModuleList([nn.Embedding(levels[0], widths[0])] * len(levels))"), "in the same embedding"),
+        (_table(parts="[F.relu(e(codes[:, i])) for i, e in enumerate(self.embeddings)]"), "ReLU on the embeddings"),
+        (_table(parts="[e(codes[:, i]).detach() for i, e in enumerate(self.embeddings)]"), "No gradient reaches the embeddings"),
+        (_table(embeddings="nn.ModuleList(nn.Embedding(n, w, padding_idx=0) for n, w in zip(levels, widths))"), "Row 0 or 1 is never trained"),
+        (_table(embeddings="nn.ModuleList(nn.Embedding(n, w, padding_idx=1) for n, w in zip(levels, widths))"), "Row 0 or 1 is never trained"),
+        (_table(parts="[e(codes[:, i].clamp(max=e.num_embeddings - 1)) for i, e in enumerate(self.embeddings)]"), "another level's row"),
+        (_table(parts="[self.embeddings[i](codes[:, i]) for i in range(min(3, len(self.embeddings)))]"), "another width"),
     ],
     "11.6": [
         (_joint(joined="torch.cat([self.table(x), self.image(x)], dim=1)"), "table's features stand before"),
@@ -197,6 +230,11 @@ MISTAKES = {
         (_joint(joined="torch.cat([self.image(x['image']), self.table(x['numbers'])], dim=1)"), "takes the whole dict"),
         (_joint(joined="self.image(x) + self.table(x)"), "side by side"),
         (_joint(keep="self.a, self.b = image, table", joined="torch.cat([self.a(x), self.b(x)], dim=1)"), "the stub's names"),
+        (_joint(joined="torch.cat([self.image(x), self.image(x)], dim=1)"), "came in twice"),
+        (_joint(joined="torch.cat([self.image(x), self.table(x)], dim=1).relu()"), "ReLU on the joined"),
+        (_joint(joined="torch.cat([self.image(x).detach(), self.table(x)], dim=1)"), "reaches the image branch"),
+        (_joint(joined="torch.cat([self.image(x), self.table(x).detach()], dim=1)"), "reaches the table branch"),
+        (_joint(keep="import copy\n        self.image, self.table = copy.deepcopy(image), copy.deepcopy(table)"), "not copies"),
     ],
     "11.7": [
         (_drop(out="after"), "This is the accuracy after"),
@@ -210,6 +248,17 @@ MISTAKES = {
         (_drop(part="x[name]"), "did your code write into x itself"),
         (_drop(copy="{name: part[order] for name, part in x.items()}", test="True", part="x[name][order]", columns="pass"), "All parts were exchanged"),
         (_drop(copy="{}"), "`columns` names the parts to exchange"),
+        (_drop(back="model.train()"), "left in training mode"),
+        (_drop(back="model.training = was"), "but not the modules in it"),
+        (_drop(out="abs(before - after)"), "can also make the model better"),
+        (_drop(out="max(0.0, before - after)"), "can also make the model better"),
+        (_drop(whole="x[name]"), "An empty list means the whole part"),
+        (_drop(out="100 * (before - after)").replace("double", "float"), "not per cent"),
+        (_drop(out="round(len(y) * (before - after))"), "counts samples"),
+        (_drop(back="before, after = (-F.cross_entropy(model(each), y).item() for each in (x, other))\n    model.train(was)"), "what the loss gains"),
+        (_drop(mode="model.eval()\n    y = model(x).argmax(1)"), "model's own predictions"),
+        (_drop().replace("columns.items()", "list(columns.items())[:1]"), "Only the first name"),
+        (_drop(back="model.train(was)\n    columns.clear()"), "changed its input `columns`"),
     ],
     "11.8": [
         (_lean(out="g.norm(dim=1)"), "the gradient alone"),
@@ -226,7 +275,16 @@ MISTAKES = {
         (_lean(names="('table', 'image')"), "swapped"),
         (_lean(mode="pass"), "was in training mode"),
         (_lean(back="pass"), "left in evaluation mode"),
-        (_lean(grad="(score.backward(), [f.grad for f in features])[1]"), "no longer empty"),
+        (_lean(grad="(score.backward(), [f.grad for f in features])[1]"), "`.grad` is not as it was"),
+        (_lean(grad="(score.backward(), [f.grad for f in features], model.zero_grad())[1]"), "`.grad` is not as it was"),
+        (_lean(back="model.requires_grad_(False)\n    model.train(was)"), "left frozen"),
+        (_lean(back="model.train()"), "left in training mode"),
+        (_lean(back="model.training = was"), "but not the modules in it"),
+        (_lean(score="logits.max()"), "the whole batch"),
+        (_lean(out="(f.detach() * g).square().sum(1)"), "the root is missing"),
+        (_lean(out="f.detach().norm(dim=1) * g.norm(dim=1)"), "element by element first"),
+        (_lean(logits="model.head(torch.cat(features[::-1], dim=1))"), "before the image's"),
+        (_lean(out="(f.detach() * g).norm(dim=1) / sum((a.detach() * b).norm(dim=1) for a, b in zip(features, grads))"), "These are shares"),
     ],
 }
 
@@ -236,12 +294,12 @@ class Scaler:
     def fit(self, numbers):
         columns = [column[~column.isnan()] for column in numbers.T]
         self.mean = torch.stack([column.mean() for column in columns])
-        self.std = torch.stack([column.std(correction=0) if column.std(correction=0) > 0 else torch.ones((), dtype=numbers.dtype) for column in columns])
+        self.std = torch.stack([column.std(correction=0) if column.max() > column.min() else torch.ones((), dtype=numbers.dtype) for column in columns])
         return self
     def __call__(self, numbers):
         filled = torch.where(numbers.isnan(), self.mean, numbers)
         return torch.hstack([(filled - self.mean) / self.std, numbers.isnan().type_as(numbers)])
-"""],
+""", _scaler(mean="numbers.nanmean(0, keepdim=True)"), _scaler(guard="torch.where(std > 1e-6, std, 1.0)")],
     "11.2": ["""
 class Vocabulary:
     def __init__(self, texts, min_count=1):
@@ -314,6 +372,14 @@ def permutation_drop(model, x, y, columns, order):
     after = accuracy(copy)
     model.train(mode)
     return before - after
+""", """
+def permutation_drop(model, x, y, columns, order):
+    import copy
+    m, d = copy.deepcopy(model).eval(), copy.deepcopy(x)
+    for name, chosen in columns.items():
+        chosen = chosen or slice(None)
+        d[name][:, chosen] = x[name][order][:, chosen]
+    return ((m(x).argmax(1) == y).sum().item() - (m(d).argmax(1) == y).sum().item()) / len(y)
 """],
     "11.8": ["""
 def branch_gradients(model, x):
@@ -327,6 +393,19 @@ def branch_gradients(model, x):
     model.train(mode)
     n = image.shape[1]
     return {"image": product[:, :n].square().sum(1).sqrt(), "table": product[:, n:].square().sum(1).sqrt()}
+""", """
+def branch_gradients(model, x):
+    modes = {m: m.training for m in model.modules()}
+    model.eval()
+    kept = {}
+    hooks = [getattr(model, n).register_forward_hook(lambda m, i, o, n=n: kept.__setitem__(n, o)) for n in ("image", "table")]
+    logits = model(x)
+    for hook in hooks:
+        hook.remove()
+    slopes = torch.autograd.grad(logits.amax(1).sum(), [kept["image"], kept["table"]])
+    for m, mode in modes.items():
+        m.training = mode
+    return {n: (kept[n] * g).norm(dim=1) for n, g in zip(("image", "table"), slopes)}
 """],
 }
 
