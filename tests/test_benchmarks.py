@@ -10,6 +10,8 @@ import pytest
 @pytest.mark.parametrize(("name", "texts"), [
     ("pipeline", ["stand-in", "times as fast"]),
     ("lab_08", ["stand-in", "seconds  validation %  test %"]),
+    ("transfer", ["stand-in", "frozen features lead by"]),
+    ("mixed", ["joint − best branch alone"]),  # its digits are always the real ones
     ("grading_attacks", ["unearned by nbgrader", "3 attacks by nbgrader, for 0 by ours"]),
     ("grading", ["ours, forked template grades", "grading process, MB", "fresh: two jobs grade"]),
 ])  # fmt: skip

@@ -40,6 +40,7 @@ def test_every_mode_becomes_rgb_and_is_told(tmp_path, name, mode, word):
         assert np.abs(pixel(image, 5, 10) - RED).max() < 12
     told = odd_pictures(tmp_path)
     assert told == {} if word is None else word in told[f"x/{name}"]
+    assert ("passes over .gif files" in str(told)) == (name == "a.gif")
 
 
 def test_sixteen_bits_keep_their_range(tmp_path):

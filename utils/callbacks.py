@@ -14,6 +14,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from .events import Callback, CancelEpoch, CancelFit, CancelStep
+from .training import to_device
 
 
 class Device(Callback):
@@ -33,7 +34,7 @@ class Device(Callback):
         learner.model.to(self.device)
 
     def before_batch(self, learner):
-        learner.x, learner.y = learner.x.to(self.device), learner.y.to(self.device)
+        learner.x, learner.y = to_device(learner.x, self.device), learner.y.to(self.device)
 
 
 class Metrics(Callback):

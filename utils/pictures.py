@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from .download import DataError
 
@@ -34,6 +35,8 @@ def odd_pictures(root: str | Path) -> dict[str, str]:
             sentence = _read(path)[1]
         except DataError as error:
             sentence = str(error)
+        if path.suffix.lower() not in IMG_EXTENSIONS:
+            sentence = f"{sentence} ImageFolder passes over {path.suffix or 'such'} files.".strip()
         if sentence:
             sentences[path.relative_to(root).as_posix()] = sentence
     return sentences

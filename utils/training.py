@@ -21,6 +21,11 @@ def accuracy(logits: torch.Tensor, y: torch.Tensor) -> float:
     return (logits.argmax(dim=1) == y).float().mean().item()
 
 
+def to_device(x, device: torch.device | str):
+    """A tensor on a device; of a dict of tensors (lab 11), each."""
+    return {name: part.to(device) for name, part in x.items()} if isinstance(x, dict) else x.to(device)
+
+
 def train(model: nn.Module, batches: Iterable, loss_fn: Callable, optimizer, scheduler=None) -> float:
     """Train for one epoch (lab 07).
 
@@ -37,7 +42,7 @@ def train(model: nn.Module, batches: Iterable, loss_fn: Callable, optimizer, sch
     model.train()
     total, count = 0.0, 0
     for x, y in batches:
-        x, y = x.to(device), y.to(device)
+        x, y = to_device(x, device), y.to(device)
         loss = loss_fn(model(x), y)
         optimizer.zero_grad()
         loss.backward()
@@ -64,7 +69,7 @@ def validate(model: nn.Module, batches: Iterable, loss_fn: Callable) -> tuple[fl
     total, correct, count = 0.0, 0, 0
     with torch.no_grad():
         for x, y in batches:
-            x, y = x.to(device), y.to(device)
+            x, y = to_device(x, device), y.to(device)
             logits = model(x)
             total += loss_fn(logits, y).item() * len(y)
             correct += (logits.argmax(dim=1) == y).sum().item()
@@ -79,7 +84,7 @@ def predict(model: nn.Module, batches: Iterable) -> torch.Tensor:
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    logits = torch.cat([model(x.to(device)).cpu() for x, _ in batches])
+    logits = torch.cat([model(to_device(x, device)).cpu() for x, _ in batches])
     model.train(was_training)
     return logits
 

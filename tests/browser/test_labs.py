@@ -11,6 +11,9 @@ WIDGETS = {  # notebook, widget -> what is moved: the number of a slider's handl
     ("04_modules", "convolution"): [2, 3],
     ("05_losses", "logits"): [0, 4],
     ("06_optimizers", "descent"): [0, (1, "Adam")],
+    ("09_transfer", "intervals"): [0, 1],
+    ("10_features", "feature_maps"): [0, (0, "small network, features.10")],
+    ("11_mixed", "what_if"): [0, (0, "FR")],
 }
 
 
