@@ -1,4 +1,4 @@
-"""The command line of authors and instructors: `python -m course build`, `checkpoint`, `grade`."""
+"""The command line of authors and instructors: `python -m course build`, `checkpoint`, `grade`, `merge`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -74,6 +74,25 @@ def grade(
     except KeyboardInterrupt:
         typer.echo(f"Stopped. What is graded is kept in {out}; the same command goes on from there.", err=True)
         raise typer.Exit(130) from None
+    typer.echo(f"Grades: {out / 'grades.csv'}. Overview: {out / 'index.html'}. Feedback: {out / 'feedback'}.")
+
+
+@app.command()
+def merge(
+    sheet: Annotated[Path, typer.Argument(help="written.csv with points and comments filled in, saved as CSV.")],
+    out: Annotated[Path, typer.Option(help="The folder of the grades.")],
+) -> None:
+    """Take the points of written answers into the grades; nothing is graded anew."""
+    from . import grade as grading
+    from .report import SheetError
+
+    try:
+        problems = grading.merge(out, sheet)
+    except (grading.GradeError, SheetError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    for sentence in problems:
+        typer.echo(sentence, err=True)
     typer.echo(f"Grades: {out / 'grades.csv'}. Overview: {out / 'index.html'}. Feedback: {out / 'feedback'}.")
 
 

@@ -102,7 +102,7 @@ def mount(kind: bytes, target: bytes, flags: int, options: bytes) -> None:
     call("mount", kind, target, kind, flags | MS_NOSUID, options)
 
 
-def lay_own_folders(scratch: str, scratch_bytes: int) -> None:
+def lay_own_folders(scratch: str, scratch_bytes: int, links: dict[str, str]) -> None:
     """Put empty folders of this process's own over those of the template, and cover /proc."""
     call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
     size = b"size=%d,nr_inodes=%d,mode=0700" % (scratch_bytes, 20_000)
@@ -110,6 +110,8 @@ def lay_own_folders(scratch: str, scratch_bytes: int) -> None:
     mount(b"tmpfs", b"/dev/shm", MS_NODEV, size)
     mount(b"devpts", b"/dev/pts", MS_NOEXEC, b"newinstance,ptmxmode=0666,mode=620")
     mount(b"tmpfs", b"/proc", MS_RDONLY | MS_NODEV | MS_NOEXEC, b"size=4k,nr_inodes=2,mode=0555")
+    for name, target in links.items():
+        os.symlink(target, name)
     os.chdir(scratch)
 
 

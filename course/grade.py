@@ -6,6 +6,7 @@ executor, which judge: they hold the inputs, the labels and the right answers, a
 
 import functools
 import hashlib
+import json
 import multiprocessing
 import os
 import secrets
@@ -25,6 +26,7 @@ from .sandbox import Ended, Limits, Sandbox, SandboxError, Sandboxes, find_bubbl
 
 RESTARTS = 4  # fresh sandboxes for one submission whose code ends its process again and again
 ATTEMPTS = 3  # of a job whose process of the grader died
+COUNTED = "counted.json"  # which results count, and the files that could not be placed
 
 
 class GradeError(Exception):
@@ -144,7 +146,7 @@ class Attempts:
             reason = next((reason for source, reason in self.left_out.items() if source and source in answer), "")
             if reason:
                 return _result(item, 0.0, engine.ERROR, reason, answer=answer)
-        misconception = result.message.splitlines()[0] if result.named else ""
+        misconception = result.message.removeprefix(engine.LEAD).partition("\n")[0] if result.named else ""
         return _result(item, result.points, result.outcome, result.message, misconception, answer)
 
     def _ready(self) -> str:
@@ -343,13 +345,49 @@ def grade(submissions: Path, out: Path, lab: str | None = None, mapping: Path | 
             seed = _seed(out, seed)
             found, unplaced = submission.find(submissions, lab, mapping)
             shared = seed, limits, mode, (str(submissions.resolve()), str(out.resolve()))
-            kept = _kept(found, out, shared, executor or functools.partial(processes, jobs), jobs)
-            report.write_all(out, kept, unplaced)
-            return kept
+            paths = _kept(found, out, shared, executor or functools.partial(processes, jobs), jobs)
+            counted = {"results": [path.name for path in paths], "unplaced": [[one.origin, one.reason] for one in unplaced]}
+            report.write(out / COUNTED, json.dumps(counted, indent=1) + "\n")
+            return _report(out)
     except Timeout:
         raise GradeError(f"Another process is grading into {out}. Wait for it, or stop it.") from None
     except OSError as error:
         raise GradeError(f"{error}. What is graded is kept in {out}: the same command goes on from there.") from error
+
+
+def merge(out: Path, sheet: Path) -> list[str]:
+    """Take a filled-in sheet of written answers into a folder of grades, and write its pages and tables anew.
+
+    Returns:
+        one sentence for each row that could not be used.
+    Raises:
+        GradeError, report.SheetError: with the reason, and what to do.
+    """
+    if not (out / COUNTED).exists():
+        raise GradeError(f"{out} is no folder of grades: name the one that `grade --out` made.")
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            problems = report.merge_written(out, sheet)
+            _report(out)
+            return problems
+    except Timeout:
+        raise GradeError(f"Another process is grading into {out}. Wait for it, or stop it.") from None
+    except OSError as error:
+        raise GradeError(f"{error}. Nothing is lost: the same command does the rest.") from error
+
+
+def _report(out: Path) -> list[Graded]:
+    """Write pages and tables of the results that count: `out` may keep others, of an earlier state of a submission."""
+    try:
+        counted = json.loads((out / COUNTED).read_text(encoding="utf-8"))
+        graded = [_read(out / "results" / name) for name in counted["results"]]
+        unplaced = [submission.Unplaced(*one) for one in counted["unplaced"]]
+    except (ValueError, KeyError, TypeError):
+        graded = [None]
+    if None in graded:
+        raise GradeError(f"A result in {out} is lost or damaged: grade once more, which makes only that one anew.")
+    report.write_all(out, graded, unplaced)
+    return graded
 
 
 def _sweep(out: Path) -> None:
@@ -371,8 +409,8 @@ def _seed(out: Path, wanted: str | None) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def _kept(found, out: Path, shared: tuple, executor, jobs: int) -> list[Graded]:
-    """The results of all submissions, in order: those that are in `out` already, and the rest graded now.
+def _kept(found, out: Path, shared: tuple, executor, jobs: int) -> list[Path]:
+    """The files with the results of all submissions, in order: those that are in `out` already, and the rest graded now.
 
     Args:
         shared: what all jobs have in common: seed, limits, mode, hidden folders.
@@ -396,7 +434,7 @@ def _kept(found, out: Path, shared: tuple, executor, jobs: int) -> list[Graded]:
         for job, graded in run_all(missing(), executor, window=2 * jobs):
             results.write(_path(out, job), graded.to_json())
             bar.update()
-    return [_read(path) for path in paths]
+    return paths
 
 
 def _job(one, *shared) -> Job | Graded:

@@ -416,7 +416,7 @@ def merge_written(folder: Path, sheet: Path) -> list[str]:
         marks[key] = Mark(value, text, digest(row["answer"]))
     kept = [[*key, asdict(mark)] for key, mark in sorted(marks.items()) if mark.points is not None or mark.comment]
     if kept or (folder / MARKS).exists():
-        _write(folder / MARKS, json.dumps(kept, indent=1) + "\n")
+        write(folder / MARKS, json.dumps(kept, indent=1) + "\n")
     return problems
 
 
@@ -839,12 +839,12 @@ def write_all(
     entries = entries_of(graded, marks)
     pages = {page_name(student): student for student in entries}
     with ThreadPoolExecutor(8) as pool:  # a file is on the disk when it is written: one at a time that is slow
-        writes = [
-            pool.submit(_write, folder / "feedback" / name, feedback_page(student, entries[student], course))
+        waiting = [
+            pool.submit(write, folder / "feedback" / name, feedback_page(student, entries[student], course))
             for name, student in pages.items()
         ]
-    for write in writes:
-        write.result()
+    for page in waiting:
+        page.result()
     for path in (folder / "feedback").glob("*.html"):
         if (
             path.name not in pages
@@ -852,18 +852,18 @@ def write_all(
         ):
             path.unlink()
     for lab in filter(None, _labs(entries)):
-        _write(folder / f"moodle_{lab}.csv", moodle_csv(entries, lab))
-    _write(folder / "canvas.csv", canvas_csv(entries, course))
-    _write(folder / "nbgrader.csv", nbgrader_csv(entries, course))
-    _write(folder / "written.csv", written_csv(entries))
-    _write(folder / "grades.csv", grades_csv(entries))
+        write(folder / f"moodle_{lab}.csv", moodle_csv(entries, lab))
+    write(folder / "canvas.csv", canvas_csv(entries, course))
+    write(folder / "nbgrader.csv", nbgrader_csv(entries, course))
+    write(folder / "written.csv", written_csv(entries))
+    write(folder / "grades.csv", grades_csv(entries))
     unplaced = sorted(unplaced, key=lambda one: one.origin)
     if (mapping := unplaced_csv(folder / "unplaced.csv", unplaced)) is not None:
-        _write(folder / "unplaced.csv", mapping)
-    _write(folder / "index.html", overview_page(entries, unplaced, course, notes))
+        write(folder / "unplaced.csv", mapping)
+    write(folder / "index.html", overview_page(entries, unplaced, course, notes))
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     """Write a file unless it is there already."""
     if not path.exists() or path.read_bytes() != text.encode():
         results.write(path, text)

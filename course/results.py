@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-import tempfile
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,7 +60,8 @@ class Graded:
         return sum(item.max_points for item in self.exercises)
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        # In ASCII: half a surrogate pair, in a student's text or a file's name, could not be written otherwise.
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Graded":
@@ -74,13 +75,13 @@ class Graded:
 def write(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all, also after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+    partial = path.parent / f".{path.name[:40]}.{secrets.token_hex(8)}.part"
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+        with open(partial, "x", encoding="utf-8", newline="") as file:  # with the mode that any new file has here
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
     except BaseException:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise

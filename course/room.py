@@ -139,6 +139,7 @@ def environment(scratch: str, course: str) -> dict[str, str]:
 # ------------------------------------------------------------------------------------------------------- bubblewrap
 
 SCRATCH, COURSE = "/scratch", "/course"  # in bubblewrap's view
+BELOW_TMP = Path("/below-tmp")  # there lies what is shown of the machine's /tmp: the sandbox's own /tmp is its scratch folder
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/etc/alternatives", "/etc/fonts",
           "/etc/ld.so.cache", "/sys/devices/system/cpu")  # fmt: skip
 
@@ -176,6 +177,17 @@ def covers(shown: set[Path], hidden: set[Path]) -> set[Path]:
     return {path for path in hidden if path.exists() and any(folder in path.parents for folder in shown)}
 
 
+def place(path: Path) -> Path:
+    """Where a path of this machine lies in bubblewrap's view; one below /tmp is also found at its own name, by a link."""
+    return BELOW_TMP / path.relative_to("/tmp") if Path("/tmp") in path.parents else path
+
+
+def links() -> dict[str, str]:
+    """The links that a scratch folder begins with, so that a Python below /tmp is found: name -> what it leads to."""
+    names = {folder.relative_to("/tmp").parts[0] for folder in python_folders() if Path("/tmp") in folder.parents}
+    return {f"{SCRATCH}/{name}": str(BELOW_TMP / name) for name in sorted(names)}
+
+
 def bubblewrap(files: dict[str, int], scratch_bytes: int, hidden: set[Path]) -> list[str]:
     """bubblewrap's command line, but for the program that it runs.
 
@@ -194,15 +206,19 @@ def bubblewrap(files: dict[str, int], scratch_bytes: int, hidden: set[Path]) -> 
         if os.path.islink(name):
             command += ["--symlink", os.readlink(name), name]
     covered = covers(shown, hidden | {ROOT} | installed_course(shown))
+    sources = {place(path): path for path in shown | covered}
+    covered, shown = set(map(place, covered)), set(map(place, shown))
     targets = {*shown, *map(Path, files), Path("/etc/passwd")}
     between = {parent for path in targets for parent in path.parents} - shown
     for path in sorted(between - {parent for parent in between if any(folder in parent.parents for folder in shown)}):
         command += ["--perms", "0755", "--dir", str(path)]  # else bubblewrap makes them for their owner alone
     for path in sorted(shown | covered):  # a folder before what lies in it
-        command += ["--size", "4096", "--tmpfs", str(path)] if path in covered else ["--ro-bind", str(path), str(path)]
+        command += ["--size", "4096", "--tmpfs", str(path)] if path in covered else ["--ro-bind", str(sources[path]), str(path)]
     command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev", "--symlink", SCRATCH, "/tmp"]
     for folder in (SCRATCH, "/dev/shm"):
         command += ["--perms", "1777", "--size", str(scratch_bytes), "--tmpfs", folder]
+    for name, target in links().items():
+        command += ["--symlink", target, name]
     for name, descriptor in files.items():
         command += ["--perms", "0444", "--file", str(descriptor), name]
     for path in sorted(covered, reverse=True):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import wire
-from .room import COURSE, PASSWD, SCRATCH, SandboxError, bubblewrap, environment, find_bubblewrap, imported, view
+from .room import COURSE, PASSWD, SCRATCH, SandboxError, bubblewrap, environment, find_bubblewrap, imported, links, view
 
 GIB = 1 << 30
 TEXT = 4_000  # characters of a student's error message that are kept
@@ -129,7 +129,7 @@ class Sandbox:
         if time.monotonic() > self.looked + 0.2:  # what it left running may have grown meanwhile
             self._look()
         nonce = secrets.token_hex(16)
-        self._write(wire.pack(message | {"nonce": nonce}), deadline, too_long)
+        self._write(wire.pack(message | {"nonce": nonce}, wire.QUESTION), deadline, too_long)
         try:
             reply = wire.receive(lambda count: self._read(count, deadline, too_long), self.bounds)
         except wire.WireError as error:
@@ -270,7 +270,7 @@ class Process:
 
     def __init__(self, lab: str, limits: Limits, mode: str, settings: dict, descriptors: tuple[int, ...], hidden: set[Path]):
         self.limits, self.folder, self.started, self.status = limits, None, 0, None
-        settings = dataclasses.asdict(limits) | {"mode": mode, "user": 0, "scratch": SCRATCH, "modules": imported(lab)} | settings
+        settings = dataclasses.asdict(limits) | {"mode": mode, "user": 0, "scratch": SCRATCH, "links": links(), "modules": imported(lab)} | settings
         start = self._unsafe if mode == "unsafe" else self._boxed
         start(view(lab), settings, descriptors, hidden)
 

@@ -853,7 +853,7 @@ def read_mapping(path: Path | str | None) -> dict[str, tuple[str, str]]:
         raise MappingError(f"The first line of {name} must name the columns: file,student,lab.")
     rows = {}
     for row in lines:
-        file, student, lab = ((row[key] or "").strip() for key in ("file", "student", "lab"))
+        file, student, lab = (_unguarded((row[key] or "").strip()) for key in ("file", "student", "lab"))
         lab = lab.zfill(2) if lab else ""
         lab = next((number for number, full in labs().items() if lab in (number, full)), None) if lab else ""
         if lab is None:
@@ -863,6 +863,11 @@ def read_mapping(path: Path | str | None) -> dict[str, tuple[str, str]]:
         if file:
             rows[file.replace("\\", "/").rstrip("/")] = (_tidy(student) if student != "-" else "-", lab)
     return rows
+
+
+def _unguarded(text: str) -> str:
+    """A cell of a table without the mark that keeps a spreadsheet from taking it for a formula."""
+    return text[1:] if re.match(r"'\s*[=+\-@＝＋－＠]", text) else text
 
 
 def _below(origin: str, key: str) -> bool:

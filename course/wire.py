@@ -43,6 +43,10 @@ class Bounds:
     dims: int = 64  # of one tensor
 
 
+# What the grader sends, cells of a notebook among it: their code has a limit already, `submission.MAX_CODE`, which fits here.
+QUESTION = Bounds(header=64 << 20, nodes=1_000_000, text=4_000_000)
+
+
 # ------------------------------------------------------------------------------------------------------------- send
 
 

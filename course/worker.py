@@ -166,7 +166,7 @@ def serve(reading: int, writing: int, shell, bounds) -> None:
 
     read = reader(reading)
     while True:
-        message = wire.receive(read)
+        message = wire.receive(read, wire.QUESTION)
         reply = answer(shell, message)
         try:
             data = wire.pack({"nonce": message["nonce"], "reply": reply}, bounds)
@@ -193,7 +193,7 @@ def be_confined(settings: dict) -> None:
     confine.limit(settings)
     if settings["mode"] == "fork":
         confine.start_loopback()
-        confine.lay_own_folders(settings["scratch"], settings["scratch_bytes"])
+        confine.lay_own_folders(settings["scratch"], settings["scratch_bytes"], settings["links"])
     confine.give_up_privileges()
     confine.forbid_system_calls()
 

@@ -97,8 +97,13 @@ def kill(command: subprocess.Popen) -> list[psutil.Process]:
     except psutil.NoSuchProcess:
         family = []
     os.kill(command.pid, signal.SIGKILL)
-    command.communicate()
+    command.wait()  # its output is not read: a process that lives on would keep it open
     return family
+
+
+def survivors(family: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that live on after 20 s."""
+    return [one for one in psutil.wait_procs(family, timeout=20)[1] if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import json
 import random
 import types
@@ -10,7 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
@@ -217,6 +218,41 @@ def test_an_error_may_be_named_by_the_function_that_raised():
     assert result.message.startswith("it is wrong\n(Python says: ValueError: no)\nIn `double`")
 
 
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=20)
+    | st.builds(engine.Strange, st.text(max_size=5), st.text(max_size=5))
+    | st.builds(torch.full, st.lists(st.integers(0, 4), max_size=3), st.floats(width=32) | st.booleans() | st.integers(-9, 9))
+    | st.sampled_from([torch.zeros(4, dtype=torch.complex64), torch.ones(4, dtype=torch.uint64), torch.zeros(3, 0, dtype=torch.bfloat16)]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5) | st.integers(0, 5), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+TEXTS = st.text(max_size=30) | st.sampled_from(["", "\n", "out of bounds", "\r\nout of bounds", "\x1b[1m", "x" * 5_000, "99.1", "01.1"])
+MAYBE = st.none() | TEXTS
+FUNCTIONS = st.sampled_from([fragment for lab in ("01", "02") for item in checks.exercises(lab).values() for fragment in item.errors])
+
+
+@st.composite
+def hostile_replies(draw, item):
+    form = draw(st.sampled_from(["evidence", "evidence", "missing", "error"]))
+    if form == "missing":
+        return {"missing": draw(TEXTS), "function": draw(MAYBE)}
+    if form == "error":
+        return {"error": draw(TEXTS), "function": draw(MAYBE | FUNCTIONS), "line": draw(st.integers()), "source": draw(TEXTS), "hidden": draw(TEXTS)}
+    names = inspect.signature(item.judge).parameters
+    evidence = {name: draw(VALUES) for name in names if name != "case"} | draw(st.dictionaries(st.text(max_size=3) | st.integers(), VALUES, max_size=2))
+    return {"evidence": evidence, "after": draw(st.dictionaries(st.sampled_from([*names, "z"]), VALUES, max_size=4))}
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data())
+def test_no_reply_breaks_the_judge(data):
+    """A sandbox's reply has the right form; what is in it is a student's."""
+    item = data.draw(st.sampled_from([engine.REGISTRY[DOUBLE], *checks.exercises("01").values(), *checks.exercises("02").values()]))
+    result = engine.run(item, lambda question: data.draw(hostile_replies(item)), only_first=True)
+    assert 0 <= result.points <= item.points
+    assert len(result.message) <= engine.LONGEST + 1
+
+
 def test_a_wrong_id_says_which_there_are(monkeypatch):
     assert "99.1, 99.2" in repr(checks.check("99.8", {}))
     assert "Labs with exercises" in repr(checks.check("77.1", {}))
@@ -323,6 +359,13 @@ def test_close_finds_one_wrong_value(index, dtype):
 
 def test_close_tells_nan_from_a_number():
     nan = torch.tensor([float("nan"), 1.0])
-    engine.Case().close(nan, nan)
+    engine.Case().close(nan, nan, finite=False)
     with pytest.raises(engine.Failed):
-        engine.Case().close(nan, torch.ones(2))
+        engine.Case().close(nan, torch.ones(2), finite=False)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_evidence_that_is_no_number_agrees_with_nothing(value):
+    """Where what is right is computed from evidence, nan would agree with itself."""
+    with pytest.raises(engine.Failed, match="1 of 2 values differ"):
+        engine.Case().close(torch.tensor([value, 1.0]), torch.tensor([value, 1.0]))

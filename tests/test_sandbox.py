@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from course import room, sandbox, wire
+from course import room, sandbox, submission, wire
 from course.sandbox import Ended, Limits, SandboxError, Sandboxes
 from utils import checks
 from utils.checks import engine
@@ -89,6 +90,12 @@ def test_a_cell_that_fails_does_not_stop_the_rest(box):
     assert box.ask(QUESTION)["evidence"]["seen"] == 2
 
 
+@pytest.mark.parametrize("char", [",", "\U0001f600"])
+def test_all_the_code_that_a_notebook_may_have_can_be_one_cell(box, char):
+    source = 'text = "' + char * (submission.MAX_CODE - 40) + '"\nseen = len(text)'
+    assert see(box, source) == submission.MAX_CODE - 40
+
+
 def test_magics_and_shell_lines_work(box):
     source = "%matplotlib inline\n%load_ext autoreload\n!pip install numpy -q\nlines = !echo hello\n%time seen = list(lines)"
     assert see(box, source) == ["hello"]
@@ -138,6 +145,30 @@ def test_a_course_that_is_installed_among_pythons_packages_is_covered(tmp_path):
     assert room.covers({tmp_path}, room.installed_course({tmp_path})) == {packages / "utils"}
     (packages / "utils" / "checks" / "engine.py").unlink()  # somebody else's package of that name
     assert room.installed_course({tmp_path}) == set()
+
+
+@pytest.mark.parametrize("mode", ["fork", "fresh"])
+def test_a_python_below_tmp_is_shown_and_tmp_is_the_students_own(system_program, monkeypatch, mode):
+    system_program("bwrap", "bubblewrap")
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder, others = Path(name, "venv"), Path(name, "other")
+        for path in (folder, others):
+            path.mkdir()
+            (path / "here.txt").write_text("x")
+        os.chmod(name, 0o755)
+        python = room.python_folders() | {folder}
+        monkeypatch.setattr(room, "python_folders", lambda: python)
+        source = f"""
+        import os, tempfile
+        open("/tmp/mine", "w").write("x")
+        seen = [open("{folder}/here.txt").read(), os.path.exists("{others}"), os.path.exists("/scratch/mine")]
+        try:
+            open("{folder}/here.txt", "w")
+        except OSError as error:
+            seen.append(error.strerror)
+        """
+        with Sandboxes("01", TIGHT, mode) as boxes, boxes.new() as box:
+            assert see(box, source) == ["x", False, True, "Read-only file system"]
 
 
 def test_the_checkout_and_homes_are_not_there(box):

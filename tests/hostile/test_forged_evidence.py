@@ -72,6 +72,27 @@ def test_evidence_without_knowledge_gets_nothing(id):
         assert result.points == 0, f"evidence of {form} gets {result.points} points"
 
 
+@pytest.mark.parametrize("id", IDS)
+def test_nan_agrees_with_nothing(id):
+    """All that is no tensor is right; where both sides of a comparison come from evidence, nan would agree with nan."""
+    item, seen = checks.exercises(id[:2])[id], []
+
+    def replace(value):
+        if isinstance(value, (list, dict)):
+            return [replace(item) for item in value] if isinstance(value, list) else {key: replace(value[key]) for key in value}
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            seen.append(value)
+            return torch.full_like(value, float("nan"))
+        return value
+
+    def ask(question):
+        right = engine.reply(question, solved(id[:2]))
+        return right | {"evidence": replace(right["evidence"])}
+
+    result = engine.run(item, ask, seed=7)
+    assert not seen or result.outcome != engine.CORRECT
+
+
 def test_no_reply_is_a_fault_of_the_grader():
     """An error that an exercise's help seems to know, by the function's name alone."""
     for item in (item for lab in LABS for item in checks.exercises(lab).values()):

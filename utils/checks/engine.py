@@ -178,7 +178,8 @@ def _variants(wrong) -> list:
 class Case:
     """What a judge asks. The first question that the evidence fails ends the case with its message."""
 
-    def close(self, got, want, what: str = "The result", mistakes: dict | None = None, rtol=None, atol=None, dtype: bool = True) -> None:
+    def close(self, got, want, what: str = "The result", mistakes: dict | None = None, rtol=None, atol=None,
+              dtype: bool = True, finite: bool = True) -> None:
         """A tensor equals another up to rounding.
 
         Args:
@@ -188,6 +189,7 @@ class Case:
             mistakes: message -> tensor (or a list of tensors) that this misconception gives.
             rtol, atol: tolerances; by default they follow the dtype of `want`.
             dtype: whether the dtypes must agree.
+            finite: whether nan and inf are wrong even where `want` has them: it may have been computed from evidence.
         """
         want = torch.as_tensor(want)
         if not isinstance(got, torch.Tensor):
@@ -196,7 +198,10 @@ class Case:
                 hint = " The tensor is inside a tuple or a list: take `[0]`."
             raise Failed(f"{what} should be a torch.Tensor; it is {describe(got)}.{hint}")
         right_dtype = got.dtype == want.dtype or not dtype
-        if got.shape == want.shape and right_dtype and _close(got, want, rtol, atol).all():
+        agree = _close(got, want, rtol, atol) if got.shape == want.shape else None
+        if agree is not None and finite:
+            agree &= got.isfinite()
+        if agree is not None and right_dtype and agree.all():
             return
         for message, wrong in (mistakes or {}).items():
             for variant in map(torch.as_tensor, _variants(wrong)):
@@ -210,7 +215,6 @@ class Case:
             raise Failed(f"{what} has shape {tuple(got.shape)}; wanted {tuple(want.shape)}.")
         if not right_dtype:
             raise Failed(f"{what} has dtype {got.dtype}; wanted {want.dtype}.")
-        agree = _close(got, want, rtol, atol)
         place = tuple((~agree).nonzero()[0].tolist())
         where = f" at {list(place)}" if place else ""
         count = f"{int((~agree).sum())} of {agree.numel()} values differ; " if agree.numel() > 1 else ""
@@ -346,9 +350,9 @@ def ask_about(item: Exercise, case: dict) -> dict:
 
 def judge_case(item: Exercise, case: dict, evidence: dict, after: dict) -> None:
     """Raise `Failed` unless the evidence of one case is right."""
-    known = evidence | case  # what the judge knows itself is never taken from a reply
     wanted = [name for name in inspect.signature(item.judge).parameters if name != "case"]
     try:
+        known = evidence | case  # what the judge knows itself is never taken from a reply
         with _as_it_was():
             item.judge(Case(), **{name: known[name] for name in wanted})
     except Failed:
@@ -412,7 +416,7 @@ def explain_error(item: Exercise, report: dict) -> Failed:
     full_text = f"{function}: {text}" if function else text
     for fragment, meaning in item.errors.items():
         if fragment in full_text:
-            said = re.sub(r"\x1b\[\d*m", "", text.splitlines()[0])  # torch's longest messages have colours and ten lines
+            said = re.sub(r"\x1b\[\d*m", "", text.partition("\n")[0])  # torch's longest messages have colours and ten lines
             text, named = f"{meaning}\n(Python says: {said if len(said) <= 200 else said[:200] + '…'})", True
             break
     return Failed(text + where + (f"\n{report['hidden']}" if report["hidden"] else ""), named=named)
@@ -444,6 +448,10 @@ def _what_is_missing(item: Exercise, text: str, function: str | None) -> str:
     return f"Fill in {what} (its line `raise NotAttempted` must go), run the cell, then run this one."
 
 
+LEAD = "The plain case works, another does not. "  # begins the message of a partly correct answer
+LONGEST = 6000  # characters of a message: it may quote what came back
+
+
 def run(item: Exercise, ask: Callable[[dict], dict], seed: int | str = 0, only_first: bool = False) -> Result:
     """Check one exercise.
 
@@ -471,8 +479,10 @@ def run(item: Exercise, ask: Callable[[dict], dict], seed: int | str = 0, only_f
             break
     if outcome == CORRECT:
         return Result(item, CORRECT, float(item.points), "")
-    lead = "The plain case works, another does not. " if outcome == PARTLY else ""
-    return Result(item, outcome, item.points / 2 if outcome == PARTLY else 0.0, lead + str(first_failure), first_failure.named)
+    message = (LEAD if outcome == PARTLY else "") + str(first_failure)
+    if len(message) > LONGEST:
+        message = message[:LONGEST] + "…"
+    return Result(item, outcome, item.points / 2 if outcome == PARTLY else 0.0, message, first_failure.named)
 
 
 def run_here(item: Exercise, namespace: dict, seed: int | str = 0, only_first: bool = False) -> Result:

@@ -226,7 +226,7 @@ class Predict:
              (3, 3): "p6: only a size of 1 is stretched; 2 is not stretched to 3.",
              (2, 3): "p6: having the same number of cells is not enough: 3 meets 2, and neither is 1."},
         ]
-        for (what, want), given, slip in zip(right, answers, slips):
+        for (what, want), given, slip in zip(right, answers, slips, strict=True):
             given = tuple(given) if isinstance(given, list) else given
             if isinstance(given, int) and not isinstance(given, bool):
                 given = (given,)

@@ -486,7 +486,7 @@ class NewHead:
         logits = F.linear(features, weight, bias)
         case.close(before, logits.detach(), what="The output, computed from the body as it was and your fc")
         grads = torch.autograd.grad(F.cross_entropy(logits, labels), (weight, bias))
-        for name, start, grad, end in zip(("fc.weight", "fc.bias"), head, grads, moved):
+        for name, start, grad, end in zip(("fc.weight", "fc.bias"), head, grads, moved, strict=True):
             case.close(end, start - 0.1 * grad, what=f"{name} after a step of SGD")
         case.close(after, F.linear(features, *moved), what="The output after a step of SGD")
 

@@ -44,7 +44,7 @@ class InMemory:
     def judge(case, images, labels, factor, asked, length, samples, early, calls):
         case.equal(length, len(images), what="len(dataset)", mistakes={"`len(dataset)` is the number of samples, not of dimensions.": images.ndim, "`len(dataset)` is the number of samples, not of all numbers in them.": images.numel()})
         case.that(early == 0, "The transform ran in `__init__`, on all images. It must run when a sample is asked for: a random transform shall draw anew each time.")
-        for k, (i, sample) in enumerate(zip(asked, samples), start=1):
+        for k, (i, sample) in enumerate(zip(asked, samples, strict=True), start=1):
             case.that(isinstance(sample, list) and len(sample) == 2, "A sample is a pair: `return image, label`.")
             image, label = sample
             case.that(not (isinstance(image, int) and isinstance(label, torch.Tensor)), "The image comes first, then the label.")
@@ -104,6 +104,7 @@ class Samplers:
     def judge(case, n, seed, labels, num_samples, length, epochs, drawn_length, drawn, defaults):
         _judge_shuffled(case, n, seed, length, epochs)
         _judge_balanced(case, labels, num_samples or len(labels), drawn_length, drawn)
+        case.equal(len(defaults), 3 if num_samples is None else 0, what="The number of samplers without a generator")
         for name, orders in zip(("ShuffledSampler", "BalancedSampler"), zip(*defaults)):
             one, other, one_again = orders
             case.that(one != other and one == one_again, f"{name} without a generator must draw from torch's global one, which `torch.manual_seed` sets: pass None on, `generator=self.generator`.")
@@ -372,7 +373,7 @@ def _judge_epoch(case, got, want, groups, x, y, drop_last, own):
     in_order = torch.equal(rows, x[: len(rows)]) and not torch.equal(rows, x[[i for group in groups for i in group]][: len(rows)])
     case.that(not in_order, "The samples come in the dataset's order; the sampler's order counts.")
     case.equal(sizes, wanted, what="The sizes of the batches")
-    for number, (batch, right) in enumerate(zip(got, want)):
+    for number, (batch, right) in enumerate(zip(got, want, strict=True)):
         case.close(batch[0], right[0], what=f"x of batch {number}")
         case.close(batch[1], right[1], what=f"y of batch {number}")
 

@@ -143,7 +143,7 @@ def _judge_path(case, want, slips, start, path, grads, left, borrowed, in_place,
     # A misconception is named when all steps are as it would have them; failing that, all up to three from the first wrong one.
     whole = [message for message, wrong in slips.items() if _agree(path, wrong)]
     for step in range(length):
-        for i, (got, right) in enumerate(zip(path[step], want[step])):
+        for i, (got, right) in enumerate(zip(path[step], want[step], strict=True)):
             what = f"Step {step + 1}: parameter {i + 1} of {len(start)}, of shape {tuple(right.shape)},"
             named = whole or [message for message, wrong in slips.items() if _agree(path[: step + 3], wrong[: step + 3])]
             if isinstance(got, torch.Tensor) and got.shape == right.shape and got.dtype == right.dtype == torch.float64:
@@ -152,8 +152,8 @@ def _judge_path(case, want, slips, start, path, grads, left, borrowed, in_place,
             if isinstance(got, torch.Tensor) and got.isnan().any() and not named:
                 case.that(False, f"{what} has a nan: 0 / 0, or the root of a negative number.")
             case.close(got, right, what=what, mistakes={message: slips[message][step][i] for message in named})
-    for step, (row, sent) in enumerate(zip(left, grads)):
-        same = all(a is None if b is None else isinstance(a, torch.Tensor) and torch.equal(a, b) for a, b in zip(row, sent))
+    for step, (row, sent) in enumerate(zip(left, grads, strict=True)):
+        same = all(a is None if b is None else isinstance(a, torch.Tensor) and torch.equal(a, b) for a, b in zip(row, sent, strict=True))
         case.that(same, f"Step {step + 1}: the parameters are right, but a `.grad` was changed. It belongs to the caller: write `g = g + …`, not `g += …`.")
     # In one case only: who leaves the steps to torch.optim has half the points, not none.
     case.that(not borrowed or not in_place, BORROWED)
@@ -769,7 +769,7 @@ class ClipByNorm:
 
     def judge(case, grads, max_norm, generator, total, clipped, values, in_place, borrowed):
         there = [g for g in grads if g is not None]
-        case.that(all((a is None) == (b is None) for a, b in zip(clipped, grads)), "A `.grad` that was None is no longer, or one that was there is None.")
+        case.that(all((a is None) == (b is None) for a, b in zip(clipped, grads, strict=True)), "A `.grad` that was None is no longer, or one that was there is None.")
         case.that(all(torch.equal(v, torch.ones_like(v)) for v in values), "The parameters themselves were changed; only their gradients should be.")
         norm = torch.stack([g.norm() for g in there]).norm() if there else torch.tensor(0.0)
         factor = min(1.0, (max_norm / (norm + 1e-6)).item())
@@ -888,6 +888,7 @@ class DropoutModule:
             "The gradient goes through elements that were dropped: multiply x by the mask, in a way that autograd sees.": [v, v / (1 - p)],
         })
         case.that(p == 0 or not torch.equal(again == 0, dropped), "A second call drops the same elements. Draw a new mask in each call of `forward`, without a seed of your own.")
+        case.equal(len(counts), 4 if x.dim() == 4 else 0, what="The number of calls")
         case.that(len(set(counts)) != 1, f"Each call drops exactly {max(counts, default=0)} elements. Each element is dropped by a chance of its own, so the number varies.")
         case.that(p == 0 or not (at_rest == 0).any(), ALWAYS)
         case.close(at_rest, x, what="The output in eval()", mistakes={

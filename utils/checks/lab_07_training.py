@@ -405,7 +405,7 @@ class ATrainer:
 
     def judge(case, state, train, val, rate, epochs, patience, fits, training, init, log, after, predicted, modes, graphs, cold, swapped, weights, biases, norm):
         if init:
-            for got, name, (inward, outward) in zip(weights, ("Linear(300, 200)", "Linear(200, 150)", "Conv2d(20, 40, 5)"), ((300, 200), (200, 150), (500, 1000))):
+            for got, name, (inward, outward) in zip(weights, ("Linear(300, 200)", "Linear(200, 150)", "Conv2d(20, 40, 5)"), ((300, 200), (200, 150), (500, 1000)), strict=True):
                 spread, want = got.double().std().item(), math.sqrt(2 / (inward + outward))
                 case.that((got != 0.7).any(), f"init_weights leaves the weights of {name} as they were: isinstance of nn.Linear or nn.Conv2d, and a function that ends in _ (in place).")
                 case.that(abs(spread - math.sqrt(2 / inward)) > 0.03 * spread, f"The weights of {name} have the deviation √(2 / fan in): that is Kaiming's rule. Asked for is Xavier's.")
@@ -1122,7 +1122,7 @@ class MetricsCallback:
                 case.that(len(got) != sum(len(batches) for training, _, batches in passes if training == name.startswith("train")), f'history["{name}"] has one number a batch; asked for is one an epoch.')
                 case.that(len(got) != 1, f'history["{name}"] holds the last epoch only: append to the list.')
             case.that(all(math.isnan(value) <= math.isnan(right) for value, right in zip(got, values)), f'history["{name}"] is nan: the samples were not counted in this pass. Count them in after_loss, which also validation has.')
-            case.close(torch.tensor([float(value) for value in got], dtype=torch.float64), torch.tensor(values, dtype=torch.float64), what=f'history["{name}"]', rtol=1e-5, atol=1e-6, mistakes={
+            case.close(torch.tensor([float(value) for value in got], dtype=torch.float64), torch.tensor(values, dtype=torch.float64), what=f'history["{name}"]', rtol=1e-5, atol=1e-6, finite=False, mistakes={
                 message: torch.tensor(measured(how).get(name, [math.nan]), dtype=torch.float64) for message, how in {
                     "You averaged the batch means; the last batch is shorter, so its samples count too much: weight by len(learner.y).": "batch means",
                     "The sums of earlier passes are still in it: start anew in before_epoch.": "sums of earlier passes",
@@ -1236,7 +1236,7 @@ class TwoWaysToLook:
                 "The function of HookedSequential was called once, at the end; call it after each layer.": [[[2, "Linear"]]],
                 "The layers are counted from 1; index 0 is the first.": [[1, "Linear"], [2, "Tanh"], [3, "Linear"]],
             })
-            for (_, _, got), want, before in zip(shown, steps, [x, *steps]):
+            for (_, _, got), want, before in zip(shown, steps, [x, *steps[:-1]], strict=True):
                 case.close(got, want.detach(), what="What the function of HookedSequential was shown", mistakes={
                     "The function is shown what goes into each layer; show it what comes out.": before.detach()})
         if what == "crash":
@@ -1258,7 +1258,7 @@ class TwoWaysToLook:
             case.that(all(count == 1 for _, _, count, *_ in calls), "A Linear has one input and got more gradients than that: register_backward_hook is out of date, and sees a module's last operation only. register_full_backward_hook.")
             taps = [steps[0], plain]
             grads = torch.autograd.grad((plain**2).sum(), taps)
-            for (index, _, _, got, _), want in zip(calls, (grads[1], grads[0])):
+            for (index, _, _, got, _), want in zip(calls, (grads[1], grads[0]), strict=True):
                 case.close(got, want, what=f"The grad_output of module {index}")
         elif what == "replace":
             half = 2 * model[0](x)

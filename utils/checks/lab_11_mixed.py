@@ -100,7 +100,7 @@ class ScalerWithFlags:
                 "The result should have the dtype of the input.": [want.float(), want.double()],
             })
         case.that(not touched, "Your code wrote into its input in place; the caller's NaN are gone. Work on a new tensor: `masked_fill` makes one.")
-        for name, got, value in zip(("mean", "std"), kept, (mean, torch.where(std > 0, std, 1.0))):
+        for name, got, value in zip(("mean", "std"), kept, (mean, torch.where(std > 0, std, 1.0)), strict=True):
             case.that(isinstance(got, torch.Tensor), f"The scaler should keep `{name}`, a tensor with one number a column: `self.{name} = …`.")
             case.close(got.reshape(-1), value, what=f"scaler.{name}", dtype=False)
         case.close(after_another, _scale(new, mean, std), what="The result after another scaler was fitted", mistakes={"Two scalers share their statistics: keep them on `self`, not on the class.": _scale(new, 2 * mean + 1, 2 * std)})
@@ -205,7 +205,7 @@ class DatasetOfPairs:
     def judge(case, images, categories, numbers, labels, rows, transform, short, length, xs, ys, raised, calls):
         case.equal(length, len(labels), what="len(dataset)", mistakes={"len(dataset) is the number of inputs; it should be the number of samples.": [3, 4] if len(labels) not in (3, 4) else []})
         case.that(None not in xs, "dataset[i] should be a pair: a dict of inputs, and the label.")
-        for i, x, y in zip(rows, xs, ys):
+        for i, x, y in zip(rows, xs, ys, strict=True):
             case.that(set(x) == {"image", "categories", "numbers"}, f"The dict of dataset[{i}] has the names {sorted(x)}; wanted are image, categories, numbers (the label is the pair's second part).")
             image = images[i] if transform is None else images[i] * transform
             case.close(x["image"], image, what=f'dataset[{i}][0]["image"]', mistakes={
@@ -341,7 +341,7 @@ class TableBranchForward:
         } if alike else {}))
         case.that(None not in slopes, "No gradient reaches the embeddings, so they would never learn: is there a `detach` or `no_grad`?")
         tables = {name: value.clone().requires_grad_() for name, value in weights.items() if name.startswith("emb")}
-        for got, want in zip(slopes, torch.autograd.grad(_table(weights | tables, x).sum(), list(tables.values()))):
+        for got, want in zip(slopes, torch.autograd.grad(_table(weights | tables, x).sum(), list(tables.values())), strict=True):
             cut = want.clone(), want.clone()
             cut[0][0], cut[1][1] = 0, 0
             case.close(got, want, what="The gradient of an embedding", mistakes={"Row 0 or 1 is never trained: `padding_idx` shuts it out. Unknown and missing are levels like others.": list(cut)})
@@ -418,7 +418,7 @@ class JointForward:
             "There is a ReLU after the last layer: logits may be negative.": _joint(weights, x, last=F.relu),
         })
         case.that(same, "The model should keep the branches that it is given, not copies of them.")
-        for name, reached in zip(("image", "table"), learns):
+        for name, reached in zip(("image", "table"), learns, strict=True):
             case.that(reached, f"No gradient reaches the {name} branch, so it would never learn: is there a `detach` or `no_grad`?")
 
 
@@ -495,7 +495,7 @@ class PermutationDrop:
 
         def are(slip=""):
             wanted = (_drop(weights, flat, y, columns, order, slip) for order in orders)
-            return all(abs(drop - want) < 1e-6 * max(1, abs(want)) for drop, want in zip(drops, wanted))
+            return all(abs(drop - want) < 1e-6 * max(1, abs(want)) for drop, want in zip(drops, wanted, strict=True))
 
         if are():
             _modes(case, mode, modes)
