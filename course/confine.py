@@ -6,7 +6,12 @@
 - Namespaces of its own, for a child that was forked from a template (bubblewrap has made those of the template).
 - All capabilities, and the way back to them (`no_new_privs`).
 - System calls that no notebook needs, by a seccomp filter: into other processes and namespaces, memory that no limit
-  counts (memfd, System V), keys that outlive the process, sockets that no network namespace holds back (vsock).
+  counts (memfd, System V, large socket buffers), keys that outlive the process, sockets that no network namespace holds
+  back (vsock).
+
+What stays possible: a lock (flock) on a file of Python's own, which is shown read-only; no program of the grader asks for one.
+Buffers of pipes and sockets are the kernel's memory, which no limit counts: the grader ends a submission when the machine's
+own memory comes to an end.
 """
 
 import contextlib
@@ -40,7 +45,7 @@ FORBIDDEN = {
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "open_by_handle_at": (304, 265),
     "name_to_handle_at": (303, 264), "personality": (135, 92), "syslog": (103, 116),
 }  # fmt: skip
-OTHER_CALLS = {"clone": (56, 220), "clone3": (435, 435), "socket": (41, 198), "seccomp": (317, 277)}
+OTHER_CALLS = {"clone": (56, 220), "clone3": (435, 435), "socket": (41, 198), "setsockopt": (54, 208), "seccomp": (317, 277)}
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, AUDIT_ARCH
 SOCKETS = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
 
@@ -138,7 +143,7 @@ def limit(settings: dict) -> None:
         "CPU": int(settings["cpu_seconds"]),
         "FSIZE": settings["file_bytes"],
         "NPROC": settings["processes"],
-        "NOFILE": 512,
+        "NOFILE": 256,  # open sockets hold memory that no limit counts
         "CORE": 0,
         "MSGQUEUE": 0,
     }.items():
@@ -152,6 +157,7 @@ def limit(settings: dict) -> None:
 
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # linux/bpf_common.h, on constants
 ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000  # linux/seccomp.h; FAIL + errno
+BUFFERS = (socket.SO_SNDBUF, socket.SO_RCVBUF, 32, 33)  # and their two forms for root
 EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
 
 
@@ -176,6 +182,11 @@ def filter_program(machine: str) -> list[tuple[int, int, int, int]]:
         program += when(numbers[column], fail(EPERM))
     program += when(other["clone3"], fail(ENOSYS))  # its flags lie where no filter can read; the C library then uses clone
     program += when(other["clone"], first_argument, (ANY_BIT, 0, 1, ANY_NAMESPACE), fail(EPERM), allow)
+    larger = [(EQUAL, len(BUFFERS) - i, 0, option) for i, option in enumerate(BUFFERS)]  # to `fail`, past `allow`
+    third_argument = (LOAD, 0, 0, 32)
+    program += when(
+        other["setsockopt"], (LOAD, 0, 0, 24), (EQUAL, 1, 0, socket.SOL_SOCKET), allow, third_argument, *larger, allow, fail(EPERM)
+    )
     program += when(other["socket"], first_argument, *families, fail(EAFNOSUPPORT), allow)
     return [*program, allow]
 

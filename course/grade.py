@@ -87,7 +87,8 @@ def _grade_one(job: Job) -> Graded:
         return _unreadable(graded, error)
     except Exception as error:
         return _fault(graded, items, error)
-    graded.notes = list(work.notes)
+    otherwise = submission.named_otherwise(job.origin, job.lab)
+    graded.notes = [*([otherwise] if otherwise else []), *work.notes]
     questions = submission.release(job.lab).written
     graded.written = [WrittenAnswer(cell, questions.get(cell, ""), text) for cell, text in work.written.items()]
     try:
@@ -343,7 +344,7 @@ def grade(submissions: Path, out: Path, lab: str | None = None, mapping: Path | 
         with FileLock(out / ".lock", timeout=0):
             _sweep(out)
             seed = _seed(out, seed)
-            found, unplaced = submission.find(submissions, lab, mapping)
+            found, unplaced = _find(submissions, lab, mapping)
             shared = seed, limits, mode, (str(submissions.resolve()), str(out.resolve()))
             paths = _kept(found, out, shared, executor or functools.partial(processes, jobs), jobs)
             counted = {"results": [path.name for path in paths], "unplaced": [[one.origin, one.reason] for one in unplaced]}
@@ -353,6 +354,13 @@ def grade(submissions: Path, out: Path, lab: str | None = None, mapping: Path | 
         raise GradeError(f"Another process is grading into {out}. Wait for it, or stop it.") from None
     except OSError as error:
         raise GradeError(f"{error}. What is graded is kept in {out}: the same command goes on from there.") from error
+
+
+def _find(*arguments) -> tuple[list, list]:
+    try:
+        return submission.find(*arguments)
+    except ValueError as error:  # a MappingError too
+        raise GradeError(str(error)) from None
 
 
 def merge(out: Path, sheet: Path) -> list[str]:

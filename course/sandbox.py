@@ -31,6 +31,7 @@ class Limits:
     start_seconds: float = 120  # Python, torch and the rest: the grader's own time
     cpu_seconds: float = 600  # of processor time, each process
     memory: int = 4 * GIB  # of all processes together, beyond what importing torch takes
+    free: int = 256 << 20  # of the machine's memory: with less, a submission ends, whatever is counted as its own
     processes: int = 64  # and threads
     file_bytes: int = 256 << 20  # one file
     scratch_bytes: int = 512 << 20  # all files of the scratch folder; as much again in /dev/shm
@@ -256,6 +257,12 @@ def resident(pid: int) -> int:
         return 0
 
 
+def available() -> int:
+    """Bytes of memory that this machine still has to give."""
+    with open("/proc/meminfo") as file:
+        return next((1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable:")), sys.maxsize)
+
+
 def proportional(pid: int) -> int:
     """Bytes of memory that a process holds, what n processes share counted as an n-th; slow (milliseconds)."""
     try:
@@ -270,7 +277,8 @@ class Process:
 
     def __init__(self, lab: str, limits: Limits, mode: str, settings: dict, descriptors: tuple[int, ...], hidden: set[Path]):
         self.limits, self.folder, self.started, self.status = limits, None, 0, None
-        settings = dataclasses.asdict(limits) | {"mode": mode, "user": 0, "scratch": SCRATCH, "links": links(), "modules": imported(lab)} | settings
+        own = {"mode": mode, "user": 0, "scratch": SCRATCH, "links": links(), "modules": imported(lab)}
+        settings = dataclasses.asdict(limits) | own | settings
         start = self._unsafe if mode == "unsafe" else self._boxed
         start(view(lab), settings, descriptors, hidden)
 
@@ -321,6 +329,8 @@ class Process:
         pids = descendants(self.process.pid)
         if len(pids) > self.limits.processes + 8:  # bubblewrap's own, and a template
             return f"Your code started more than {self.limits.processes} processes."
+        if available() < self.limits.free:
+            return "The machine ran out of memory while your code ran."
         allowed = self.limits.memory + self.started
         if sum(map(resident, pids)) > allowed and sum(map(proportional, pids)) > allowed:
             return f"Your code took more than {self.limits.memory / GIB:.3g} GiB of memory."

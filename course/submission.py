@@ -322,18 +322,26 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _continues(first: str, second: str) -> bool:
-    """Whether a cell starts inside a block of the cell before it: one cell, split in two."""
-    before, after = _code_lines(first), _code_lines(second)
-    if not before or not after or not _indent(after[0]):
+def _opened_by(lines: list[str], before: Iterable[int] = ()) -> list[int]:
+    """Indents of the blocks that are open at the end of code lines, outermost first."""
+    blocks = list(before)
+    for indent in map(_indent, lines):
+        while blocks and blocks[-1] >= indent:
+            blocks.pop()
+        blocks.append(indent)
+    return blocks
+
+
+def _continues(blocks: list[int], last: str, lines: list[str]) -> bool:
+    """Whether code starts inside a block of the code before it: one cell, split in two.
+
+    Args:
+        blocks, last: the open blocks and the last line of the code before.
+    """
+    if not blocks or not lines or not _indent(lines[0]):
         return False
-    is_open, least = set(), MAX_CODE
-    for line in reversed(before):
-        if _indent(line) < least:
-            least = _indent(line)
-            is_open.add(least)
-    header = before[-1].rstrip().endswith(":") and _indent(after[0]) > _indent(before[-1])
-    return 0 in is_open and (header or _indent(after[0]) in is_open)
+    header = last.rstrip().endswith(":") and _indent(lines[0]) > _indent(last)
+    return blocks[0] == 0 and (header or _indent(lines[0]) in blocks)
 
 
 # ----------------------------------------------------------------------------------------------- what of it is to be run
@@ -389,19 +397,27 @@ def prepare(raw: bytes, release: Release) -> Work:
 
 
 def _joined(cells: list[Cell], release: Release, notes: list[str]) -> list[Cell]:
-    """The cells with the halves of a split exercise in one again."""
-    joined: list[Cell] = []
+    """The cells with the parts of a split exercise in one again."""
+    groups: list[list[Cell]] = []
+    blocks, last, is_answer = [], "", False  # at the end of the last group; whether it is an answer
     for cell in cells:
-        before = joined[-1] if joined else None
-        halves = before and before.type == cell.type == "code" and cell.source.strip()
-        if halves and _continues(before.source, cell.source):
-            if release.exercise_of(release.known(before)) or release.needed & before.names:
-                joined[-1] = replace(before, source=f"{before.source}\n{cell.source}")
-                notes.append(f"Cell {cell.number} goes on inside cell {before.number}; both were run as one.")
-                continue
-        if cell.source.strip() or cell.type != "code":
-            joined.append(cell)
-    return joined
+        lines = _code_lines(cell.source) if cell.type == "code" else []
+        if cell.type == "code" and not cell.source.strip():
+            continue
+        if is_answer and _continues(blocks, last, lines):
+            groups[-1].append(cell)
+            blocks, last = _opened_by(lines, blocks), lines[-1]
+            continue
+        groups.append([cell])
+        blocks, last = _opened_by(lines), lines[-1] if lines else ""
+        is_answer = bool(lines) and bool(release.exercise_of(release.known(cell)) or release.needed & cell.names)
+    for first, *others in groups:
+        if len(others) == 1:
+            notes.append(f"Cell {others[0].number} goes on inside cell {first.number}; both were run as one.")
+        elif others:
+            numbers = f"{others[0].number} to {others[-1].number}"
+            notes.append(f"Cells {numbers} go on inside cell {first.number}; all were run as one.")
+    return [replace(one[0], source="\n".join(cell.source for cell in one)) if one[1:] else one[0] for one in groups]
 
 
 def _retyped(cells: list[Cell], release: Release, notes: list[str]) -> list[Cell]:
@@ -608,23 +624,40 @@ def find(
     found, problems = [], {}
     for one in owned:
         if one.file.is_notebook:
-            one = _with_lab(one, said[one.file.origin][1], lab, problems)
+            before, one = one, _with_lab(one, said[one.file.origin][1], lab, problems)
             if one.lab in (lab, "") or lab is None:
                 found.append(one)
+            elif lab == before.lab:
+                reason = f"Its name says lab {lab}, and it holds the cells of lab {one.lab}."
+                unplaced.append(Unplaced(one.file.origin, reason))
     return _chosen(found, owned, problems, unplaced), sorted(unplaced, key=lambda one: one.origin)
+
+
+_EXERCISE_ID = re.compile(rb'"id"\s*:\s*"exercise-(\d\d)-\d+"')
+
+
+def named_otherwise(origin: str, lab: str) -> str:
+    """A sentence, where a file's name says another lab than the one that it was taken for; else ""."""
+    said = _lab_in(origin.rpartition("/")[2])[0]
+    if said in ("", lab):
+        return ""
+    return f"The file's name says lab {said}; it holds the cells of lab {lab} and was graded as that."
 
 
 def _with_lab(one: _Owned, said: str, wanted: str | None, problems: dict[str, str]) -> _Owned:
     """The lab as the mapping says, else the file's name, else its cells, else the one that is wanted."""
-    if said or (one.lab and wanted in (None, one.lab)):
-        return replace(one, lab=said or one.lab)
+    if said:
+        return replace(one, lab=said)
     try:
-        seen = lab_of(read_notebook(_read(one.file.path, one.file.members))[0])
+        raw = _read(one.file.path, one.file.members)
+        if one.lab and wanted in (None, one.lab) and set(_EXERCISE_ID.findall(raw)) <= {one.lab.encode()}:
+            return one
+        seen = lab_of(read_notebook(raw)[0])
     except Unreadable as error:
         problems[one.file.origin] = str(error)
         seen = ""
-    if one.lab:  # its name says another lab than the wanted one; perhaps the name is wrong
-        return replace(one, lab=wanted if seen == wanted else one.lab)
+    if one.lab:  # its name and its cells say two labs, or not the wanted one
+        return replace(one, lab=seen if seen and wanted in (None, one.lab, seen) else one.lab)
     return replace(one, lab=seen or wanted or "")
 
 

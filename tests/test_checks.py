@@ -237,9 +237,11 @@ def hostile_replies(draw, item):
     if form == "missing":
         return {"missing": draw(TEXTS), "function": draw(MAYBE)}
     if form == "error":
-        return {"error": draw(TEXTS), "function": draw(MAYBE | FUNCTIONS), "line": draw(st.integers()), "source": draw(TEXTS), "hidden": draw(TEXTS)}
+        where = {"function": draw(MAYBE | FUNCTIONS), "line": draw(st.integers()), "source": draw(TEXTS)}
+        return {"error": draw(TEXTS), "hidden": draw(TEXTS)} | where
     names = inspect.signature(item.judge).parameters
-    evidence = {name: draw(VALUES) for name in names if name != "case"} | draw(st.dictionaries(st.text(max_size=3) | st.integers(), VALUES, max_size=2))
+    others = draw(st.dictionaries(st.text(max_size=3) | st.integers(), VALUES, max_size=2))
+    evidence = {name: draw(VALUES) for name in names if name != "case"} | others
     return {"evidence": evidence, "after": draw(st.dictionaries(st.sampled_from([*names, "z"]), VALUES, max_size=4))}
 
 

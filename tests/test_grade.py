@@ -393,6 +393,84 @@ def test_a_fault_is_tried_again(course, monkeypatch):
     assert "fault" not in (course.out / "grades.csv").read_text(encoding="utf-8-sig")
 
 
+def test_written_answers_come_into_the_grades_by_the_command(tmp_path, bare):
+    """Results of an earlier state of a submission lie there too, and do not count."""
+    lab = next(lab for lab in LABS if submission.release(lab).written)
+    submissions, out, cell = tmp_path / "submissions", tmp_path / "grades", next(iter(submission.release(lab).written))
+    (submissions / "odd.ipynb").parent.mkdir()
+    (submissions / "odd.ipynb").write_text("{}")
+    for text in ("an earlier answer", "an answer"):
+        notebook = only(lab, {})
+        notebook.cells = [nbformat.v4.new_markdown_cell(text, id=cell)]
+        cohort.submit(submissions, "ann", lab, notebook)
+        grade.grade(submissions, out, executor=cohort.Here, mode="unsafe")
+    rows = list(csv.reader((out / "written.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert [row[4] for row in rows[1:] if row[2] == cell] == ["an answer"]
+    place = rows[0].index("points")
+    for row in rows[1:]:
+        row[place] = "1.5" if row[2] == cell else "many"
+    sheet = tmp_path / "filled.csv"
+    sheet.write_text("\n".join(",".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row) for row in rows))
+    printed = CliRunner().invoke(app, ["merge", str(sheet), "--out", str(out)])
+    assert printed.exit_code == 0 and "grades.csv" in printed.output, printed.output
+    assert printed.output.count("is not a number of points") == len(rows) - 2
+    with open(out / "grades.csv", encoding="utf-8-sig", newline="") as file:
+        assert [row["points"] for row in csv.DictReader(file) if row["exercise"] == cell] == ["1.5"]
+    assert "odd.ipynb" in (out / "index.html").read_text()
+
+
+def test_a_sheet_or_folder_that_is_none_is_a_sentence(course, tmp_path):
+    course.grade()
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("a,b\n1,2\n")
+    for where, said in ((course.out, "has no column"), (tmp_path, "is no folder of grades")):
+        printed = CliRunner().invoke(app, ["merge", str(sheet), "--out", str(where)])
+        assert printed.exit_code == 1 and said in printed.output and "Traceback" not in printed.output
+    course.results()[0].write_text("{")
+    (sheet := tmp_path / "written.csv").write_bytes((course.out / "written.csv").read_bytes())
+    printed = CliRunner().invoke(app, ["merge", str(sheet), "--out", str(course.out)])
+    assert printed.exit_code == 1 and "grade once more" in printed.output
+
+
+def test_a_mapping_file_that_is_none_is_a_sentence(course, tmp_path):
+    (tmp_path / "map.csv").write_text("a,b\n")
+    with pytest.raises(GradeError, match="must name the columns"):
+        course.grade(mapping=tmp_path / "map.csv")
+    with pytest.raises(GradeError, match="There is no lab"):
+        course.grade(lab="77")
+
+
+def test_a_notebook_under_the_name_of_another_lab_is_graded_as_what_it_is(course):
+    cohort.submit(course.submissions, "dan", "01", only("02", {"02.1": solution("02.1")}))
+    assert course.grade() == ["ann", "bea", "cy", "dan"]
+    [graded] = [one for path in course.results() if (one := grade._read(path)).student == "dan"]
+    assert graded.lab == "02" and graded.points == checks.exercises("02")["02.1"].points
+    assert graded.notes[0] == "The file's name says lab 01; it holds the cells of lab 02 and was graded as that."
+
+
+def test_text_that_no_file_can_hold_is_kept(tmp_path):
+    graded = Graded("\ud800", "02", "a\udcff.ipynb", notes=["\udfff"])
+    results.write(tmp_path / "one.json", graded.to_json())
+    assert grade._read(tmp_path / "one.json") == graded
+
+
+def test_files_have_the_mode_of_any_new_file(tmp_path):
+    before = os.umask(0o027)
+    try:
+        results.write(tmp_path / "one", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "one").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_misconception_is_named_alike_in_the_first_case_and_later(bare):
+    named = engine.Result(checks.exercises("02")["02.1"], engine.PARTLY, 1.0, f"{engine.LEAD}It is σ.\nCase 2 of 5.", True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "run", lambda *arguments: named)
+        item = grade.grade_one(job("02", only("02", {"02.1": "x = 1"}))).exercises[0]
+    assert item.misconception == "It is σ." and item.message.startswith(engine.LEAD)
+
+
 def test_what_a_killed_grader_left_half_written_is_removed(course):
     course.grade()
     for folder in ("", "results", "feedback"):

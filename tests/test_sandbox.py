@@ -396,6 +396,33 @@ def test_memory_of_all_processes_together_is_bounded(box):
     assert ended.kind == "memory" and "0.5 GiB" in str(ended)
 
 
+def test_a_machine_without_memory_ends_the_submission(boxes, monkeypatch):
+    """Memory of the kernel's, such as sockets' buffers, is counted as nobody's."""
+    assert sandbox.available() > TIGHT.free
+    with boxes.new() as box:
+        monkeypatch.setattr(sandbox, "available", lambda: TIGHT.free - 1)
+        with pytest.raises(Ended, match="The machine ran out of memory") as ended:
+            run(box, "import time; time.sleep(5)")
+    assert ended.value.kind == "memory"
+
+
+def test_buffers_of_sockets_stay_small(box):
+    source = """
+    import resource, socket
+    seen, a, b = [], *socket.socketpair()
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as other:
+        other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF, 32, 33):
+        try:
+            a.setsockopt(socket.SOL_SOCKET, option, 1 << 24)
+        except PermissionError:
+            seen.append(option)
+    seen.append(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    """
+    assert see(box, source) == [7, 8, 32, 33, 256]
+
+
 def test_processes_are_bounded(box):
     """By the kernel, for root's grader too."""
     source = """

@@ -567,20 +567,26 @@ def test_hostile_text_comes_to_an_end():
 
 
 NOTEBOOK = raw(only_answers(solved()))
+OTHER = raw(only_answers(solved("01")))
 
 
-def put(folder: Path, *names: str, data: bytes = NOTEBOOK) -> None:
+def content(name: str) -> bytes:
+    """A notebook of the lab that a file's name says."""
+    return OTHER if re.search("01_tensors|Lab 01", name) else NOTEBOOK
+
+
+def put(folder: Path, *names: str, data: bytes | None = None) -> None:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        path.write_bytes(content(name) if data is None else data)
 
 
 def archive(members: dict[str, bytes] | list[str]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for name in members:
-            file.writestr(name, members[name] if isinstance(members, dict) else NOTEBOOK)
+            file.writestr(name, members[name] if isinstance(members, dict) else content(name))
     return buffer.getvalue()
 
 
@@ -662,7 +668,52 @@ def test_layouts(tmp_path, layout, wrap):
             pytest.skip("nobody zips a whole nbgrader course")
     assert sorted(placed(tmp_path)) == sorted(want)
     for one in find(tmp_path)[0]:
-        assert one.read() == NOTEBOOK and (tmp_path / one.origin.split(".zip")[0]).parent.exists()
+        assert one.read() in (NOTEBOOK, OTHER) and (tmp_path / one.origin.split(".zip")[0]).parent.exists()
+
+
+def test_cells_count_more_than_the_name_of_a_file(tmp_path):
+    put(tmp_path, "jane_01_tensors.ipynb", "submitted/li/01_tensors/01_tensors.ipynb", data=NOTEBOOK)
+    put(tmp_path, "bob_01_tensors.ipynb")
+    assert sorted(placed(tmp_path)) == [("bob", "01"), ("jane", "02"), ("li", "02")]
+    found, unplaced = find(tmp_path, "01")
+    assert [one.student for one in found] == ["bob"]
+    assert [one.reason for one in unplaced] == ["Its name says lab 01, and it holds the cells of lab 02."] * 2
+    assert [one.student for one in find(tmp_path, "02")[0]] == ["jane", "li"]
+    for origin in ("jane_01_tensors.ipynb", "a.zip/01_tensors/01_tensors.ipynb"):
+        assert is_sentence(submission.named_otherwise(origin, "02"))
+        assert submission.named_otherwise(origin, "01") == ""
+    assert submission.named_otherwise("jane/work.ipynb", "02") == ""
+
+
+def test_what_the_mapping_says_counts_more_than_cells(tmp_path):
+    put(tmp_path, "jane_01_tensors.ipynb", data=NOTEBOOK)
+    (tmp_path / "map.csv").write_text("file,student,lab\njane_01_tensors.ipynb,,01\n")
+    assert ("jane", "01") in placed(tmp_path, mapping=tmp_path / "map.csv")
+
+
+def test_one_cell_of_another_lab_changes_nothing(tmp_path):
+    notebook = only_answers(solved("01"))
+    notebook["cells"].append(solved("02")["cells"][-3])
+    put(tmp_path, "jane_01_tensors.ipynb", data=raw(notebook))
+    assert placed(tmp_path) == [("jane", "01")]
+
+
+def test_a_mapping_file_names_a_file_as_a_spreadsheet_may_hold_it(tmp_path):
+    put(tmp_path, "=1+2.ipynb", "'quoted.ipynb")
+    (tmp_path / "map.csv").write_text("file,student,lab\n'=1+2.ipynb,jane,02\n'quoted.ipynb,li,02\n")
+    assert placed(tmp_path, mapping=tmp_path / "map.csv") == [("jane", "02"), ("li", "02")]
+
+
+@pytest.mark.parametrize("name", ["a cell in parts", "statements on a line"])
+def test_work_grows_no_faster_than_the_notebook(name, monkeypatch):
+    """Counted in characters that are looked at for names, as time is not the same on any two machines."""
+    looked = []
+    count = submission.defined
+    monkeypatch.setattr(submission, "defined", lambda source: looked.append(len(source)) or count(source))
+    sources = {"a cell in parts": ["def sigmoid_grad(x):\n    a = 1", *["    a = 1"] * 1200], "statements on a line": ["a=1;" * 5000]}[name]
+    cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "source": source} for i, source in enumerate(sources)]
+    submission.prepare(raw({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), release("02"))
+    assert sum(looked) <= 5 * sum(map(len, sources))
 
 
 def test_the_newest_of_several_counts_and_the_others_are_listed(tmp_path):
@@ -785,7 +836,8 @@ def test_one_lab_only(tmp_path):
     put(tmp_path, "jane/02_autograd.ipynb", "li/01_tensors.ipynb", "eve/lab 4.ipynb")
     put(tmp_path, "li/02_autograd.ipynb", "bob/lab 4.ipynb", data=raw(untouched("04")))
     put(tmp_path, "ann/poem.ipynb", data=b"{")
-    assert placed(tmp_path, "02") == [("ann", "02"), ("eve", "02"), ("jane", "02"), ("li", "02")]
+    assert placed(tmp_path, "02") == [("ann", "02"), ("eve", "02"), ("jane", "02")]  # li's is lab 04's
+    assert [one.origin for one in find(tmp_path, "02")[1]] == ["li/02_autograd.ipynb"]
     with pytest.raises(ValueError, match="no lab '77'"):
         find(tmp_path, "77")
 
@@ -867,7 +919,7 @@ def test_archives_inside_folders_and_archives(tmp_path):
         ("doejane", "02"),
         ("liwei", "02"),
     ]
-    assert all(one.read() == NOTEBOOK for one in found) and unplaced == []
+    assert all(one.read() == content(one.origin) for one in found) and unplaced == []
 
 
 def test_names_in_an_archive_lead_nowhere(tmp_path):
@@ -1095,9 +1147,8 @@ def test_fuzz_mutated_notebooks(data):
             if not inner:
                 break
             place = place[data.draw(st.sampled_from(inner))]
-        place[data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))] = data.draw(
-            VALUES
-        )
+        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+        place[key] = copy.deepcopy(data.draw(VALUES))  # a later round may change it
     never_crashes(json.dumps(notebook).encode(), "05")
 
 

@@ -407,6 +407,21 @@ class _Tiny(nn.Module):
         return self.fc(self.fc1(self.body(x)).relu())
 
 
+def _untrained(arch, seed) -> nn.Module:
+    """The network that the probe makes."""
+    with torch.device("meta"):
+        model = torchvision.models.resnet18() if arch == "resnet18" else _Tiny()
+    model.to_empty(device="cpu")
+    torch.manual_seed(seed)
+    noise = 2 * torch.rand(10_007) - 1
+    for name, value in model.state_dict().items():
+        if value.ndim > 1:
+            value.view(-1).copy_(noise.repeat(value.numel() // len(noise) + 1)[: value.numel()] * (6 / value[0].numel()) ** 0.5)
+        else:
+            value.fill_(name.endswith(("var", ".weight")))
+    return model.eval()
+
+
 @exercise("02.7", points=3, needs=["new_head"])
 class NewHead:
     """A frozen body and a new head."""
@@ -434,8 +449,17 @@ class NewHead:
             def forward(self, x):
                 return self.fc(self.fc1(self.body(x)).relu())
 
+        # The random numbers of resnet18's own start take longer than all the rest: here a few, again and again.
+        with torch.device("meta"):
+            model = torchvision.models.resnet18() if arch == "resnet18" else Tiny()
+        model.to_empty(device="cpu")
         torch.manual_seed(seed)
-        model = torchvision.models.resnet18() if arch == "resnet18" else Tiny()
+        noise = 2 * torch.rand(10_007) - 1
+        for name, value in model.state_dict().items():
+            if value.ndim > 1:
+                value.view(-1).copy_(noise.repeat(value.numel() // len(noise) + 1)[: value.numel()] * (6 / value[0].numel()) ** 0.5)
+            else:
+                value.fill_(name.endswith(("var", ".weight")))
         model = student.new_head(model.eval(), num_classes)
         evidence = dict.fromkeys(["trainable", "changed", "before", "after", "head", "moved"])
         evidence["frozen"] = None
@@ -477,8 +501,7 @@ class NewHead:
         case.equal(sorted(trainable), ["fc.bias", "fc.weight"], what="The list of trainable parameters")
         case.equal(sorted(changed), ["fc.bias", "fc.weight"], what="The list of parameters that a step of SGD changed")
         # Everything else is computed again, from the same untrained body: its features, the head's gradient and its step.
-        torch.manual_seed(seed)
-        twin = (torchvision.models.resnet18() if arch == "resnet18" else _Tiny()).eval()
+        twin = _untrained(arch, seed)
         twin.fc = nn.Identity()
         with torch.no_grad():
             features = twin(x)
