@@ -113,7 +113,7 @@ FILES = {
     "notes-from-many-cells": (
         with_cells(
             lambda cells: cells.extend(
-                {"cell_type": "code", "metadata": {}, "id": f"c{n}", "source": f"raise ValueError('{n}' + 'x' * 10_000)"} for n in range(300)
+                {"cell_type": "code", "metadata": {}, "id": f"c{n}", "source": f"raise ValueError('{n}' + 'x' * 10_000)"} for n in range(100)
             )
         ),
         "stopped",
