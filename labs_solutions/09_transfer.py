@@ -250,6 +250,8 @@ plotting.show(plotting.image_grid(images[keep[:: max(1, len(keep) // 16)]][:16],
 # %% [markdown]
 # The one odd file shows no ants but a web site's apology for a missing picture. That it is left out is luck: look at what is odd before you train on it.
 #
+# Look at the pictures. Among the photographs one "ant", the third here, is grey rubbish: its file decodes without a complaint, so no program finds it, only an eye.
+#
 # Why hold some out, when there is a validation folder? Because you will *choose* something: the epoch at which to stop. Who picks the best of ten epochs on the 153 validation pictures and reports that best number, reports the luckiest of ten. So the choice is made on the pictures held out of training, and the validation pictures are only measured.
 # In this lab they play the part of a test set.
 #
@@ -621,7 +623,7 @@ ax.axhline(50, color="grey", linestyle=":", label="guessing")
 ax.set(xscale="log", xlabel="training pictures a class (log scale)", ylabel="validation accuracy, %", title="Accuracy against training pictures", ylim=(35, 102))
 ax.set_xticks(sizes, sizes)
 ax.minorticks_off()
-ax.legend(frameon=False, loc="lower right", fontsize=8)
+ax.legend(framealpha=1, edgecolor="none", loc="lower right", fontsize=8)
 plotting.show(figure, alt="Mean validation accuracy with error bars of one standard deviation over seeds, for " + " and ".join(map(str, sizes)) + " pictures a class. " + "; ".join(f"{name}: " + ", ".join(f"{value:.0f} %" for value in np.mean(runs, axis=0)) for name, runs in found.items()) + ".")
 assert np.mean(found["frozen features"], axis=0)[0] > np.mean(found["from scratch"], axis=0)[0] + 5
 

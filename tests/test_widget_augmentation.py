@@ -1,10 +1,8 @@
 """The widget of lab 03: a photograph under a random transform."""
 
-import ipywidgets
 import pytest
 import torch
 
-from utils.widgets import controls
 from utils.widgets import lab_03_augmentation as widgets
 
 IMAGE = torch.randint(0, 256, (3, 120, 160), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -40,19 +38,3 @@ def test_p_is_the_probability_of_a_flip():
 def test_scale_limits_the_crops():
     whole = widgets.draws(IMAGE[:, :, :120], "RandomResizedCrop", **PLAIN | {"scale": (1.0, 1.0), "ratio": (1.0, 1.0)})
     assert len({view.numpy().tobytes() for view in whole}) == 1
-
-
-def test_the_picture_follows_the_controls(monkeypatch):
-    shown, made = [], []
-    monkeypatch.setattr(controls, "display", lambda *bundle, **options: shown.extend(bundle))
-    box = ipywidgets.VBox
-    monkeypatch.setattr(widgets.ipywidgets, "VBox", lambda children: made.append(box(children)) or made[-1])
-    widgets.augmentation(IMAGE)
-    assert shown[0]["text/html"].startswith("<img")
-    sliders, image = made[0].children
-    before = image.value
-    sliders.children[0].value = "ColorJitter"
-    assert image.value != before and "ColorJitter" in image.value
-    before = image.value
-    sliders.children[5].value = 3  # the seed
-    assert image.value != before

@@ -8,7 +8,6 @@ import torch
 from matplotlib.patches import Rectangle
 
 from utils import plotting
-from utils.widgets import controls
 from utils.widgets import lab_01_broadcasting as widgets
 
 PAIRS = list(itertools.product(widgets.SHAPES, repeat=2))
@@ -65,11 +64,3 @@ def test_a_clash_is_named_and_nothing_is_stretched(a, b, why):
 def test_every_pair_can_be_drawn():
     for a, b in PAIRS[::7]:
         assert plotting.to_html(*widgets.broadcast_picture(a, b)).startswith("<img")
-
-
-def test_the_widget_starts_with_a_picture_that_needs_no_widget(monkeypatch):
-    shown = []
-    monkeypatch.setattr(controls, "display", lambda data, raw: shown.append(data))
-    widgets.broadcasting()
-    assert "b of shape (3,) give (4, 3)" in shown[0]["text/html"]
-    assert "application/vnd.jupyter.widget-view+json" in shown[0]

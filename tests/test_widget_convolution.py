@@ -1,13 +1,11 @@
 """The widget of lab 04: sizes and receptive fields of equal convolutions, against torch."""
 
-import ipywidgets
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from utils.widgets import controls
 from utils.widgets import lab_04_convolution as widget
 
 SETTINGS = {
@@ -54,15 +52,3 @@ def test_the_text_says_what_the_picture_shows(values, words):
     figure, alt = widget.draw_convolution(*values)
     assert words in alt
     assert all(ax.get_title() and ax.get_xlabel() for ax in figure.axes if ax.axison)
-
-
-def test_the_picture_follows_the_slider(monkeypatch):
-    shown, made, box = [], [], ipywidgets.VBox
-    monkeypatch.setattr(controls, "display", lambda *bundle, **options: shown.extend(bundle))
-    monkeypatch.setattr(widget.ipywidgets, "VBox", lambda children: made.append(box(children)) or made[-1])
-    widget.convolution()
-    assert shown[0]["text/html"].startswith("<img")
-    sliders, image = made[0].children
-    before = image.value
-    sliders.children[3].value = 2
-    assert image.value != before and "stride 2" in image.value

@@ -1,10 +1,8 @@
 """The widget of lab 06: optimizers on surfaces of two weights."""
 
-import ipywidgets
 import pytest
 import torch
 
-from utils.widgets import controls
 from utils.widgets import lab_06_descent as widgets
 
 RAVINE = widgets.SURFACES["ravine"]
@@ -55,18 +53,3 @@ def test_what_the_lab_says_of_the_two_minima(optimizer, lr):
 def test_every_position_can_be_drawn(surface, optimizer, lr):
     figure, alt = widgets.draw_descent(surface, optimizer, lr, 150)
     assert len(figure.axes) == 2 and "nan" not in alt and "inf" not in alt
-
-
-def test_the_picture_follows_the_controls(monkeypatch):
-    shown, made = [], []
-    monkeypatch.setattr(controls, "display", lambda *bundle, **options: shown.extend(bundle))
-    box = ipywidgets.VBox
-    monkeypatch.setattr(widgets.ipywidgets, "VBox", lambda children: made.append(box(children)) or made[-1])
-    widgets.descent()
-    assert shown[0]["text/html"].startswith("<img")  # the static picture, for readers without widgets
-    row, image = made[0].children
-    for control, value in zip(row.children, ("two minima", "Adam", 1.0, 100)):
-        before = image.value
-        control.value = value
-        assert image.value != before
-    assert "two minima" in image.value and "Adam" in image.value

@@ -1,10 +1,8 @@
 """The widget of lab 05: logits as sliders."""
 
-import ipywidgets
 import pytest
 import torch
 
-from utils.widgets import controls
 from utils.widgets import lab_05_logits as widgets
 
 START = {"ant": 2.0, "bee": 1.0, "cat": 0.0, "dog": -1.0, "true": "bee", "temperature": 1.0, "smoothing": 0.0}
@@ -40,19 +38,3 @@ def test_the_text_says_what_the_picture_shows(change):
     assert middle.get_ylim()[1] >= gradient.abs().max()
     assert f"{loss:.3f}" in right.get_title() and right.get_ylim()[1] > loss
     assert all(ax.get_xlabel() and ax.get_ylabel() and ax.get_title() for ax in figure.axes)
-
-
-def test_the_picture_follows_the_sliders(monkeypatch):
-    shown, made = [], []
-    monkeypatch.setattr(controls, "display", lambda *bundle, **options: shown.extend(bundle))
-    box = ipywidgets.VBox
-    monkeypatch.setattr(widgets.ipywidgets, "VBox", lambda children: made.append(box(children)) or made[-1])
-    widgets.logits()
-    assert shown[0]["text/html"].startswith("<img")  # the static picture, for readers without widgets
-    sliders, image = made[0].children
-    seen = {image.value}
-    for control, value in zip(sliders.children, (-6.0, 6.0, 1.0, 2.0, "dog", 3.0, 0.2)):
-        control.value = value
-        assert image.value not in seen
-        seen.add(image.value)
-    assert "truth dog, temperature 3, smoothing 0.2" in image.value

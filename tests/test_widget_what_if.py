@@ -1,10 +1,8 @@
 """The widget of lab 11: one parcel."""
 
-import ipywidgets
 import pytest
 import torch
 
-from utils.widgets import controls
 from utils.widgets import lab_11_what_if as widgets
 
 
@@ -39,19 +37,3 @@ def test_the_text_says_what_the_picture_shows(short_training, weighed):
     assert "digit 7, country FR, economy" in alt and ("12.5 kg" if weighed else "not weighed") in alt
     assert all(f"{value:.2f}" in alt for value in p.tolist())
     assert right.get_xlabel() and right.get_ylabel() and right.get_title() and left.get_title()
-
-
-def test_the_picture_follows_the_controls(monkeypatch):
-    shown, made = [], []
-    monkeypatch.setattr(controls, "display", lambda *bundle, **options: shown.extend(bundle))
-    box = ipywidgets.VBox
-    monkeypatch.setattr(widgets.ipywidgets, "VBox", lambda children: made.append(box(children)) or made[-1])
-    widgets.what_if()
-    assert shown[0]["text/html"].startswith("<img")
-    sliders, image = made[0].children
-    seen = {image.value}
-    for control, value in zip(sliders.children, (4, "PL", "express", 29.0, False)):
-        control.value = value
-        assert image.value not in seen
-        seen.add(image.value)
-    assert "digit 4, country PL, express, not weighed" in image.value

@@ -85,7 +85,7 @@ def draw_what_if(digit: int, country: str, service: str, weight: float, weighed:
     image, kilograms = digit_images()[digit], weight if weighed else float("nan")
     p = network().probabilities(image, COUNTRIES[country], service, kilograms)
     fig, (left, right) = plotting.subplots(1, 2, size=(8, 3.2), width_ratios=(1, 2))
-    left.imshow(image[0], cmap="gray", interpolation="nearest")
+    left.imshow(image[0].numpy(), cmap="gray", interpolation="nearest")
     told = f"{weight:g} kg" if weighed else NOT_WEIGHED
     left.set(xticks=[], yticks=[], title="Last digit of the postcode", xlabel=f"country {country},\n{service}, {told}")
     best = int(p.argmax())
