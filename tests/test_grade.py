@@ -154,7 +154,7 @@ def test_an_answer_gets_what_it_gets_in_the_notebook(lab, bubblewrap):
             work = submission.prepare(as_submitted(lab, id, code), release)
             with grade.Attempts(sandboxes, work.cells, work.places) as attempts:
                 got = attempts.grade(items[id], "7", work.answers[id])
-            misconception = want.message.splitlines()[0] if want.named else ""
+            misconception = want.message.removeprefix(engine.LEAD).splitlines()[0] if want.named else ""
             wanted = (want.outcome, want.points, steady(want.message), steady(misconception))
             if (got.outcome, got.points, steady(got.message), steady(got.misconception)) != wanted:
                 wrong.append((id, code, got, want))

@@ -35,11 +35,15 @@ def reader(data: bytes):
     return read
 
 
+def bits(x: torch.Tensor) -> torch.Tensor:
+    return x.clone(memory_format=torch.contiguous_format).flatten().view(torch.uint8)  # one element may have any stride
+
+
 def same(a, b) -> bool:
     """Equal in type and value, to the bit; tensors in dtype, shape and strides too."""
     if isinstance(a, torch.Tensor):
         return (isinstance(b, torch.Tensor) and (a.dtype, a.shape, a.stride()) == (b.dtype, b.shape, b.stride())
-                and a.contiguous().flatten().view(torch.uint8).equal(b.contiguous().flatten().view(torch.uint8)))  # fmt: skip
+                and bits(a).equal(bits(b)))  # fmt: skip
     if type(a) is not type(b):
         return False
     if isinstance(a, dict):
