@@ -776,7 +776,7 @@ for number in range(3, 512):
         "two-replies-to-a-cell",
         "answers its own cell, with the right nonce, and lets the worker answer too",
         WIRE + """send(frame(reply(b'{"dict":[["error",null]]}')))""",
-        "before it was asked",
+        "before it was asked|answers no question",
         flag="attack",
         keeps=False,
     ),
