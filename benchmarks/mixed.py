@@ -19,14 +19,9 @@ from torchvision.transforms import v2
 
 from utils import data, mixed, training
 from utils.callbacks import Metrics, Schedule
-from utils.parcels import CATEGORIES, NUMBERS, ROUTES, parcels
+from utils.parcels import CATEGORIES, MIN_COUNT, ROUTES, logarithms, parcels
 
-MIN_COUNT = (130, 130, 20)  # for country, service, shop
 BLACK = -data.MNIST_MEAN / data.MNIST_STD
-
-
-def numbers_of(some) -> torch.Tensor:
-    return torch.stack([torch.from_numpy(some.numbers[name]) for name in NUMBERS], dim=1).log()
 
 
 class Prepared:
@@ -38,7 +33,7 @@ class Prepared:
 
     def __init__(self, flags: bool = True):
         splits = parcels()
-        scaler = mixed.Scaler().fit(numbers_of(splits[0]))
+        scaler = mixed.Scaler().fit(logarithms(splits[0].numbers))
         vocabularies = [mixed.Vocabulary(splits[0].categories[name], least) for name, least in zip(CATEGORIES, MIN_COUNT)]
         self.levels = [len(vocabulary) for vocabulary in vocabularies]
         kept = torch.tensor([1.0, 1.0, flags, flags])
@@ -46,7 +41,7 @@ class Prepared:
         def dataset(some, transform=None):
             images = data.normalize(some.images, (data.MNIST_MEAN,), (data.MNIST_STD,))
             codes = torch.stack([encode(some.categories[name]) for encode, name in zip(vocabularies, CATEGORIES)], dim=1)
-            return mixed.MixedDataset(images, codes, scaler(numbers_of(some)) * kept, some.routes, transform)
+            return mixed.MixedDataset(images, codes, scaler(logarithms(some.numbers)) * kept, some.routes, transform)
 
         self.train = dataset(splits[0], v2.RandomCrop(28, padding=2, fill=BLACK))
         self.val, self.test = dataset(splits[1]), dataset(splits[2])

@@ -5,7 +5,6 @@ evaluation mode and leave the mode of every module as it was; the `.grad` of par
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import contextmanager
 
 import torch
 from matplotlib.figure import Figure
@@ -14,18 +13,7 @@ from torch.nn import functional as F
 
 from . import plotting
 from .callbacks import Hooks
-
-
-@contextmanager
-def evaluating(model: nn.Module):
-    """Evaluation mode while a `with` block lasts; then each module has its own mode again."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
+from .training import evaluating
 
 
 def feature_maps(model: nn.Module, x: torch.Tensor, layers: Iterable[str]) -> dict[str, torch.Tensor]:

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from .training import evaluating
+
 
 class Scaler:
     """Numbers in units of the training data's spread, and a flag for each missing one (lab 11).
@@ -173,10 +175,8 @@ def permutation_drop(model: nn.Module, x: dict[str, torch.Tensor], y: torch.Tens
             exchanged[name][:, chosen] = x[name][order][:, chosen]
         else:
             exchanged[name] = x[name][order]
-    was_training = model.training
-    model.eval()
-    before, after = ((model(inputs).argmax(1) == y).double().mean().item() for inputs in (x, exchanged))
-    model.train(was_training)
+    with evaluating(model):
+        before, after = ((model(inputs).argmax(1) == y).double().mean().item() for inputs in (x, exchanged))
     return before - after
 
 
@@ -189,13 +189,11 @@ def branch_gradients(model: JointModel, x: dict[str, torch.Tensor]) -> dict[str,
     Returns:
         {"image": float (N,), "table": float (N,)}.
     """
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        features = {"image": model.image(x), "table": model.table(x)}
-    for part in features.values():
-        part.requires_grad_()
-    logits = model.head(torch.cat(list(features.values()), dim=1))
-    gradients = torch.autograd.grad(logits.max(1).values.sum(), list(features.values()))
-    model.train(was_training)
+    with evaluating(model):
+        with torch.no_grad():
+            features = {"image": model.image(x), "table": model.table(x)}
+        for part in features.values():
+            part.requires_grad_()
+        logits = model.head(torch.cat(list(features.values()), dim=1))
+        gradients = torch.autograd.grad(logits.max(1).values.sum(), list(features.values()))
     return {name: (part.detach() * gradient).norm(dim=1) for (name, part), gradient in zip(features.items(), gradients)}

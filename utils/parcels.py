@@ -36,6 +36,7 @@ SERVICES = ("standard", "economy", "express")
 SHOPS = tuple(f"shop {number:02d}" for number in range(1, 25))
 HEAVY, END_OF_SCALE = 20.0, 30.0  # kg
 COURIER = ROUTES.index("courier")
+MIN_COUNT = (130, 130, 20)  # for each of CATEGORIES: a level with fewer training parcels is treated as unknown
 
 
 class Parcels(NamedTuple):
@@ -54,6 +55,11 @@ class Parcels(NamedTuple):
 def parcels() -> tuple[Parcels, Parcels, Parcels]:
     """Training (3,000), validation (1,000) and test parcels (1,000); no digit's picture is in two of them."""
     return _parcels()
+
+
+def logarithms(numbers: dict[str, np.ndarray]) -> torch.Tensor:
+    """The columns of numbers as models get them, before scaling: logarithms, float32 (N, 2), NaN where missing."""
+    return torch.stack([torch.from_numpy(numbers[name]) for name in NUMBERS], dim=1).log()
 
 
 @functools.cache

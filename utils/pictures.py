@@ -50,14 +50,8 @@ def picture_folder(root: str | Path, transform=None) -> ImageFolder:
     Raises:
         DataError: there is no such folder, it has fewer than two classes, or a class has no picture.
     """
-    root = Path(root)
-    if not root.is_dir():
+    if not Path(root).is_dir():
         raise DataError(f"There is no folder {root}.")
-    classes = sorted(path.name for path in root.iterdir() if path.is_dir() and not _hidden(Path(path.name)))
-    if len(classes) < 2:
-        found = f"one folder, {classes[0]!r}" if classes else "no folder"
-        raise DataError(f"A classifier needs two classes or more, each a folder of pictures; {root} has {found}. "
-                        "Is it the folder above, or the one below, that you mean?")
     try:
         return _Pictures(root, transform=transform, loader=open_picture)
     except FileNotFoundError as error:  # torchvision's sentence names the classes without a file
@@ -66,7 +60,11 @@ def picture_folder(root: str | Path, transform=None) -> ImageFolder:
 
 class _Pictures(ImageFolder):
     def find_classes(self, directory):
-        classes = [name for name in super().find_classes(directory)[0] if not _hidden(Path(name))]
+        classes = sorted(path.name for path in Path(directory).iterdir() if path.is_dir() and not _hidden(Path(path.name)))
+        if len(classes) < 2:
+            found = f"one folder, {classes[0]!r}" if classes else "no folder"
+            raise DataError(f"A classifier needs two classes or more, each a folder of pictures; {directory} has {found}. "
+                            "Is it the folder above, or the one below, that you mean?")
         return classes, {name: i for i, name in enumerate(classes)}
 
 

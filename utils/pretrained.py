@@ -129,7 +129,12 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
     Raises:
         DataError: no such file, a damaged one, or weights of another architecture; the model is left as it was.
     """
-    state, own = read_weights(path), model.state_dict()
+    return fill(model, read_weights(path), path)
+
+
+def fill(model: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> nn.Module:
+    """The second half of `load_weights`: `state`, which came from `path`, into the model, all of it or none."""
+    own = model.state_dict()
     lacking, unknown = [name for name in own if name not in state], [name for name in state if name not in own]
     if lacking or unknown:
         example = (f"The model has {lacking[0]}, the file does not." if lacking else

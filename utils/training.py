@@ -1,7 +1,7 @@
 """Training: the functions and the `Learner` that lab 07 builds. Callbacks for it stand in `utils.callbacks`."""
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import nn
@@ -19,6 +19,18 @@ def accuracy(logits: torch.Tensor, y: torch.Tensor) -> float:
         a float from 0 to 1.
     """
     return (logits.argmax(dim=1) == y).float().mean().item()
+
+
+@contextmanager
+def evaluating(model: nn.Module):
+    """Evaluation mode while a `with` block lasts; then each module has its own mode again."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def to_device(x, device: torch.device | str):

@@ -13,11 +13,11 @@ from torchvision.transforms import v2
 
 from . import data, models
 from .callbacks import Device, Metrics, Schedule
-from .download import DataError
 from .events import Callback
 from .pictures import picture_folder
+from .pretrained import fill
 from .recipe import one_cycle
-from .training import Learner, accuracy
+from .training import Learner, accuracy, evaluating, train
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -166,15 +166,13 @@ def extract_features(model: nn.Module, head: str, batches: Iterable) -> tuple[to
         features float (N, D) and labels (N,), on the CPU.
     """
     device = next(model.parameters()).device
-    layer, was_training = getattr(model, head), model.training
+    layer = getattr(model, head)
     setattr(model, head, nn.Identity())
-    model.eval()
     try:
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             pairs = [(model(x.to(device)).cpu(), y.cpu()) for x, y in batches]
     finally:
         setattr(model, head, layer)
-        model.train(was_training)
     features, labels = zip(*pairs)
     return torch.cat(features), torch.cat(labels)
 
@@ -221,11 +219,8 @@ def train_head(features: torch.Tensor, labels: torch.Tensor, num_classes: int = 
     layer = nn.Linear(features.shape[1], num_classes)
     optimizer = torch.optim.AdamW(layer.parameters(), lr=3e-3, weight_decay=0.01)
     for _ in range(epochs):
-        for rows in torch.randperm(len(labels), generator=generator).split(32):
-            loss = F.cross_entropy(layer(features[rows]), labels[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        order = torch.randperm(len(labels), generator=generator)
+        train(layer, [(features[rows], labels[rows]) for rows in order.split(32)], F.cross_entropy, optimizer)
     return layer
 
 
@@ -299,9 +294,13 @@ def mcnemar(a_right: torch.Tensor, b_right: torch.Tensor) -> tuple[int, int, flo
         there is nothing to split.
     """
     only_a, only_b = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
-    n = only_a + only_b
-    tail = sum(math.comb(n, i) for i in range(min(only_a, only_b) + 1)) / 2**n
-    return only_a, only_b, min(1.0, 2 * tail)
+    return only_a, only_b, split_p(only_a, only_b)
+
+
+def split_p(a: int, b: int) -> float:
+    """The chance that a fair coin, thrown a + b times, splits at least as unevenly as a : b, either way."""
+    tail = sum(math.comb(a + b, i) for i in range(min(a, b) + 1)) / 2 ** (a + b)
+    return min(1.0, 2 * tail)
 
 
 # ----------------------------------------------------------------------------------------------- for later use
@@ -319,12 +318,8 @@ def load_classifier(path: str | Path, model: nn.Module) -> dict:
     Returns:
         {"classes": [...], "size": ..., "mean": [...], "std": [...]}
     Raises:
-        DataError: the weights are those of another architecture.
+        DataError: the weights are those of another architecture; the model is left as it was.
     """
     kept = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        model.load_state_dict(kept.pop("weights"))
-    except RuntimeError as error:
-        raise DataError(f"{path} has weights of another architecture: {str(error).splitlines()[-1].strip()}") from None
-    model.eval()
+    fill(model, kept.pop("weights"), path).eval()
     return kept

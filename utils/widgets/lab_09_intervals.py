@@ -1,7 +1,5 @@
 """Two accuracies on the same number of images: which difference is noise? (lab 09)."""
 
-import math
-
 import ipywidgets
 
 from utils import plotting, transfer
@@ -27,7 +25,7 @@ def p_value(first: float, second: float, n: int, differ: float) -> float | None:
     if gap > uneven:
         return None
     smaller = (uneven - gap) // 2
-    return min(1.0, 2 * sum(math.comb(uneven, i) for i in range(smaller + 1)) / 2**uneven)
+    return transfer.split_p(smaller, uneven - smaller)
 
 
 def draw_intervals(n: int, first: float, second: float, differ: float):

@@ -5,11 +5,10 @@ import functools
 import ipywidgets
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from utils import data, plotting
-from utils.parcels import CATEGORIES, END_OF_SCALE, NUMBERS, ROUTES, SERVICES, parcels
+from utils import data, plotting, training
+from utils.parcels import CATEGORIES, END_OF_SCALE, MIN_COUNT, ROUTES, SERVICES, logarithms, parcels
 
 from .controls import explore
 
@@ -24,8 +23,8 @@ class Network:
         from utils import mixed  # here: what a lab builds is not at hand wherever the lab's exercises are judged
 
         train, *_ = parcels()
-        self.vocabularies = [mixed.Vocabulary(train.categories[name], min_count) for name, min_count in zip(CATEGORIES, (130, 1, 20))]
-        self.scaler = mixed.Scaler().fit(self._numbers(train.numbers))
+        self.vocabularies = [mixed.Vocabulary(train.categories[name], min_count) for name, min_count in zip(CATEGORIES, MIN_COUNT)]
+        self.scaler = mixed.Scaler().fit(logarithms(train.numbers))
         x = self.prepare(train.images, train.categories, train.numbers)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -33,30 +32,25 @@ class Network:
             self.model = mixed.JointModel(mixed.ImageBranch(64), table, 96, 128, len(ROUTES))
             self._fit(x, train.routes, epochs)
 
-    @staticmethod
-    def _numbers(numbers: dict) -> torch.Tensor:
-        return torch.stack([torch.from_numpy(numbers[name]) for name in NUMBERS], dim=1).log()
-
     def prepare(self, images: torch.Tensor, categories: dict, numbers: dict) -> dict[str, torch.Tensor]:
         codes = [vocabulary(categories[name]) for vocabulary, name in zip(self.vocabularies, CATEGORIES)]
         image = data.normalize(images, (data.MNIST_MEAN,), (data.MNIST_STD,))
-        return {"image": image, "categories": torch.stack(codes, dim=1), "numbers": self.scaler(self._numbers(numbers))}
+        return {"image": image, "categories": torch.stack(codes, dim=1), "numbers": self.scaler(logarithms(numbers))}
 
     def _fit(self, x: dict, y: torch.Tensor, epochs: int) -> None:
         size, black = 64, -data.MNIST_MEAN / data.MNIST_STD
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=epochs * -(-len(y) // size))
         padded = F.pad(x["image"], (2, 2, 2, 2), value=black)
-        for _ in range(epochs):
+
+        def batches():
             for rows in torch.randperm(len(y)).split(size):
                 top, left = torch.randint(5, (2,)).tolist()
-                batch = {name: part[rows] for name, part in x.items()}
-                batch["image"] = padded[rows, :, top : top + 28, left : left + 28]
-                loss = nn.functional.cross_entropy(self.model(batch), y[rows])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
+                image = padded[rows, :, top : top + 28, left : left + 28]
+                yield {name: part[rows] for name, part in x.items()} | {"image": image}, y[rows]
+
+        for _ in range(epochs):
+            training.train(self.model, batches(), F.cross_entropy, optimizer, schedule)
         self.model.eval()
 
     @torch.no_grad()
