@@ -2,7 +2,7 @@
 
     python -m benchmarks.grading_attacks [--short]
 
-The attacks are those of tests/hostile that do no harm. nbgrader runs students' code as who started it, so here it runs in
+The attacks are those of tests/grader/hostile that do no harm. nbgrader runs students' code as who started it, so here it runs in
 bubblewrap: no network, and nothing that it can write but a folder of its own. Attacks by signals, loops, forks, memory,
 files, network and our own pipes are left out: there is nothing in nbgrader that would hold them back.
 """
@@ -18,12 +18,13 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook
 
-from course.grade import grade
-from course.sandbox import Limits, find_bubblewrap
+from course.grader.grade import grade
+from course.grader.room import find_bubblewrap
+from course.grader.sandbox import Limits
 from utils import checks
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "hostile"))
+sys.path.insert(0, str(ROOT / "tests" / "grader" / "hostile"))
 from attacks import ATTACKS, Attack, filled  # noqa: E402
 
 LAB = "02_autograd"

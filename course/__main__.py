@@ -58,8 +58,9 @@ def grade(
     memory: Annotated[float, typer.Option(help="GB of memory for one submission, beside what torch takes.")] = 4,
 ) -> None:
     """Grade submissions, each in a sandbox: grades.csv, a page for each student, a page for you."""
-    from . import grade as grading  # here, so that `build` need not wait for it
-    from .sandbox import Limits, SandboxError
+    from .grader import grade as grading  # here, so that `build` need not wait for it
+    from .grader.room import SandboxError
+    from .grader.sandbox import Limits
 
     try:
         executor, jobs = grading.on_cluster(dask) if dask else (None, jobs)
@@ -83,8 +84,8 @@ def merge(
     out: Annotated[Path, typer.Option(help="The folder of the grades.")],
 ) -> None:
     """Take the points of written answers into the grades; nothing is graded anew."""
-    from . import grade as grading
-    from .report import SheetError
+    from .grader import grade as grading
+    from .grader.written import SheetError
 
     try:
         problems = grading.merge(out, sheet)

@@ -15,8 +15,8 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
-from course import grade
-from course.sandbox import Limits
+from course.grader import grade
+from course.grader.sandbox import Limits
 from utils import checks
 
 ROOT = Path(__file__).parents[1]

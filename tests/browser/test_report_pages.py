@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from lab_page import browser_page
 
-from course import report
-from course.report import Lab
-from course.results import FAULT, NOT_RUN, ExerciseResult, Graded, WrittenAnswer
+from course.grader import report, tables
+from course.grader.entries import Lab
+from course.grader.results import FAULT, NOT_RUN, ExerciseResult, Graded, WrittenAnswer
 
 HTML = "<script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\"><style>*{display:none}</style>"
 NAMES = {
@@ -159,7 +159,7 @@ def test_the_overview_leads_to_every_student(folder, page):
     for name in NAMES.values():
         page.goto((folder / "index.html").as_uri())
         page.locator(f'#students a[href="feedback/{report.page_name(name)}"]').click()
-        assert page.locator("h1").inner_text().strip() == report.readable(report.shown(name))
+        assert page.locator("h1").inner_text().strip() == tables.readable(tables.shown(name))
 
 
 def test_unsafe_and_every_outcome_are_said_in_words(folder, page):
@@ -167,4 +167,4 @@ def test_unsafe_and_every_outcome_are_said_in_words(folder, page):
         open_all(page, path)
         assert page.locator(".banner").inner_text().count("without a sandbox") == 1
         for outcome in OUTCOMES:
-            assert page.get_by_text(report._outcome(outcome)[2]).count() > 0
+            assert page.get_by_text(tables.outcome(outcome)[2]).count() > 0

@@ -283,7 +283,7 @@ class Process:
         start(view(lab), settings, descriptors, hidden)
 
     def _popen(self, command: list[str], settings: dict, scratch: str, course: str, descriptors, **more) -> None:
-        program = [sys.executable, "-m", "course.worker", json.dumps(settings)]
+        program = [sys.executable, "-m", "course.grader.worker", json.dumps(settings)]
         self.process = subprocess.Popen(
             [*command, *program], env=environment(scratch, course), pass_fds=descriptors, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more,

@@ -13,9 +13,9 @@ from pathlib import Path
 import nbformat
 import psutil
 
-from course.results import Graded
+from course.grader.results import Graded
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAMES = {path.stem[:2]: path.stem for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
 
 
@@ -119,7 +119,7 @@ def need_bubblewrap(system_program) -> None:
 
 @dataclass(frozen=True)
 class Tiny:
-    """Stands in for `course.grade.Job`, where a job only has to die or not."""
+    """Stands in for `course.grader.grade.Job`, where a job only has to die or not."""
 
     student: str
     lab: str = "02"
@@ -136,7 +136,7 @@ class Tiny:
 
 
 def grade_or_die(job: Tiny) -> Graded:
-    """Stands in for `course.grade.grade_one`."""
+    """Stands in for `course.grader.grade.grade_one`."""
     first = job.student == "once" and not Tiny.once().exists()
     if first:
         Tiny.once().touch()

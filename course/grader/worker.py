@@ -1,6 +1,6 @@
 """The student's side of the grader: runs a notebook's cells, then answers questions about them.
 
-It is started by `course.sandbox` and speaks `course.wire` over two pipes that are not stdin, stdout or stderr. The
+It is started by `sandbox` and speaks `wire` over two pipes that are not stdin, stdout or stderr. The
 student's code runs in this very process, so nothing here can be trusted once the first cell has run; nothing here
 knows an answer, either.
 """
@@ -162,7 +162,7 @@ NOWHERE = {"function": None, "line": 0, "source": "", "hidden": ""}
 
 def serve(reading: int, writing: int, shell, bounds) -> None:
     """Answer messages until the grader closes the pipe."""
-    from course import wire
+    from course.grader import wire
 
     read = reader(reading)
     while True:
@@ -186,7 +186,7 @@ def be_silent() -> None:
 
 def be_confined(settings: dict) -> None:
     """Limits, no privileges, and the system calls that a notebook needs; raises ConfineError."""
-    from course import confine
+    from course.grader import confine
 
     if len(os.listdir("/proc/self/task")) > 1:
         raise confine.ConfineError("a thread was started by an import")
@@ -200,7 +200,7 @@ def be_confined(settings: dict) -> None:
 
 def work(settings: dict, shell, reading: int, writing: int, nonce: str) -> None:
     """Be one submission's process from here on: give up all that it must not have, say so, and serve. Never returns."""
-    from course import confine, wire
+    from course.grader import confine, wire
     from utils import runtime
 
     be_silent()
@@ -222,7 +222,7 @@ def work(settings: dict, shell, reading: int, writing: int, nonce: str) -> None:
 
 def be_template(settings: dict, shell) -> None:
     """Fork a child for each submission, and end it when told to. No code of a student ever runs here. Never returns."""
-    from course import confine
+    from course.grader import confine
 
     be_silent()
     confine.call("prctl", confine.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # its grandchildren are its own to wait for
@@ -249,7 +249,7 @@ def fork_child(settings: dict, shell, descriptors: list[int], nonce: str) -> dic
     A process namespace begins with the next child of the process that asks for it: so that one is made for the purpose,
     and ends at once.
     """
-    from course import confine
+    from course.grader import confine
 
     result, told = os.pipe()
     between = os.fork()
@@ -286,7 +286,7 @@ def end_child(pid: int) -> int:
 
 def main(settings: dict) -> None:
     if settings["user"]:
-        from course import confine
+        from course.grader import confine
 
         confine.become(settings["user"])
     preload(settings)

@@ -15,7 +15,7 @@ from solutions import solutions_of
 from utils import checks
 from utils.checks import engine
 
-LABS = {path.stem[:2]: path.stem for path in sorted((Path(__file__).parents[2] / "labs_solutions").glob("[0-9][0-9]_*.py"))}
+LABS = {path.stem[:2]: path.stem for path in sorted((Path(__file__).parents[3] / "labs_solutions").glob("[0-9][0-9]_*.py"))}
 if os.environ.get("LABS_HOSTILE") != "all":
     LABS = {lab: LABS[lab] for lab in ("01", "02", "05")}
 IDS = [id for lab in LABS for id in checks.exercises(lab)]

@@ -20,11 +20,12 @@ import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
 
-from course import grade, results, submission
 from course.__main__ import app
-from course.grade import GradeError, Job
-from course.results import FAULT, NOT_RUN, Graded
-from course.sandbox import Ended, Limits, SandboxError, Sandboxes
+from course.grader import grade, results, submission
+from course.grader.grade import GradeError, Job
+from course.grader.results import FAULT, NOT_RUN, Graded
+from course.grader.room import SandboxError
+from course.grader.sandbox import Ended, Limits, Sandboxes
 from utils import checks
 from utils.checks import engine
 
@@ -348,17 +349,17 @@ def test_another_limit_or_mode_grades_anew(course, change):
 def copy_of_the_course(tmp_path, monkeypatch):
     """What `version` reads, in a folder where it may be changed."""
     for path in ("utils/data.py", "utils/checks/engine.py", "utils/checks/lab_02_autograd.py", "utils/checks/lab_01_tensors.py",
-                 "notebooks/02_autograd.ipynb", "course/worker.py", "course/report.py"):  # fmt: skip
+                 "notebooks/02_autograd.ipynb", "course/grader/worker.py", "course/grader/tables.py"):  # fmt: skip
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("as it was")
-    monkeypatch.setattr(grade, "__file__", str(tmp_path / "course" / "grade.py"))
+    monkeypatch.setattr(grade, "__file__", str(tmp_path / "course" / "grader" / "grade.py"))
     return tmp_path
 
 
 @pytest.mark.parametrize(("path", "counts"), [
     ("utils/checks/lab_02_autograd.py", True), ("utils/checks/engine.py", True), ("utils/data.py", True),
-    ("notebooks/02_autograd.ipynb", True), ("course/worker.py", True),
-    ("utils/checks/lab_01_tensors.py", False), ("course/report.py", False),
+    ("notebooks/02_autograd.ipynb", True), ("course/grader/worker.py", True),
+    ("utils/checks/lab_01_tensors.py", False), ("course/grader/tables.py", False),
 ])  # fmt: skip
 def test_a_changed_check_or_grader_grades_anew_another_lab_or_page_does_not(copy_of_the_course, path, counts):
     before = grade.version.__wrapped__("02")

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # What a lab's students build themselves, and so may not find when that lab is graded: module of `utils` -> names in it,
 # or None for the whole module.
@@ -59,15 +59,16 @@ def view(lab: str) -> dict[str, bytes]:
 
     `utils` without any judge and without what the lab builds, and of `course` what runs in the sandbox.
     """
-    files = {f"course/{name}": (ROOT / "course" / name).read_bytes() for name in ("confine.py", "wire.py", "worker.py")}
-    files["course/__init__.py"] = b""
+    grader = ROOT / "course" / "grader"
+    files = {f"course/grader/{name}": (grader / name).read_bytes() for name in ("confine.py", "wire.py", "worker.py")}
+    files["course/__init__.py"] = files["course/grader/__init__.py"] = b""
     for path in sorted((ROOT / "utils").rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
         if not name.startswith("utils/checks/"):
             files[name] = path.read_bytes()
     for name in ("engine.py", "panel.py"):
         files[f"utils/checks/{name}"] = (ROOT / "utils" / "checks" / name).read_bytes()
-    files["utils/checks/__init__.py"] = (ROOT / "course" / "sandbox_checks.py").read_bytes()
+    files["utils/checks/__init__.py"] = (grader / "sandbox_checks.py").read_bytes()
     files["utils/widgets/__init__.py"] = lazy(files["utils/widgets/__init__.py"].decode()).encode()
     for module, names in BUILT.get(lab, {}).items():
         name = f"utils/{module}.py"
@@ -168,7 +169,7 @@ def installed_course(shown: set[Path]) -> set[Path]:
     """Where this course itself is installed as packages, judges and all."""
     places = {folder for folder in shown if folder.name.endswith("-packages")}
     places |= {place for folder in shown for place in folder.glob("lib*/python3*/*-packages")}
-    marks = {"utils": "checks/engine.py", "course": "sandbox.py", "labs_solutions": "", "tests": "mistakes"}
+    marks = {"utils": "checks/engine.py", "course": "grader/sandbox.py", "labs_solutions": "", "tests": "mistakes"}
     return {place / name for place in places for name, mark in marks.items() if (place / name / mark).exists()}
 
 

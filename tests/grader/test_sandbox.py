@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from course import room, sandbox, submission, wire
-from course.sandbox import Ended, Limits, SandboxError, Sandboxes
+from course.grader import notebook, room, sandbox, wire
+from course.grader.room import SandboxError
+from course.grader.sandbox import Ended, Limits, Sandboxes
 from utils import checks
 from utils.checks import engine
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
 TIGHT = Limits(cell_seconds=20, check_seconds=6, memory=512 * MIB, processes=24, cpu_seconds=60, file_bytes=8 * MIB,
                scratch_bytes=16 * MIB, reply_bytes=4 * MIB)  # fmt: skip
@@ -92,8 +93,8 @@ def test_a_cell_that_fails_does_not_stop_the_rest(box):
 
 @pytest.mark.parametrize("char", [",", "\U0001f600"])
 def test_all_the_code_that_a_notebook_may_have_can_be_one_cell(box, char):
-    source = 'text = "' + char * (submission.MAX_CODE - 40) + '"\nseen = len(text)'
-    assert see(box, source) == submission.MAX_CODE - 40
+    source = 'text = "' + char * (notebook.MAX_CODE - 40) + '"\nseen = len(text)'
+    assert see(box, source) == notebook.MAX_CODE - 40
 
 
 def test_magics_and_shell_lines_work(box):
@@ -290,7 +291,7 @@ def test_no_network(box):
 def test_no_process_but_its_own_is_seen_or_reached(box):
     source = """
     import os, signal
-    seen = [p for p in os.listdir("/proc") if p.isdigit() and b"course.worker" not in open(f"/proc/{p}/cmdline", "rb").read()]
+    seen = [p for p in os.listdir("/proc") if p.isdigit() and b"course.grader.worker" not in open(f"/proc/{p}/cmdline", "rb").read()]
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     for pid in (0, -1):
         try:
@@ -546,7 +547,7 @@ def test_students_do_not_see_each_other(boxes):
 def test_the_grader_can_be_killed_and_nothing_stays(system_program, tmp_path):
     system_program("bwrap", "bubblewrap")
     script = tmp_path / "grader.py"
-    script.write_text("import sys, time\nfrom course.sandbox import Sandboxes, Limits\n"
+    script.write_text("import sys, time\nfrom course.grader.sandbox import Sandboxes, Limits\n"
                       "boxes = Sandboxes('02', Limits(), sys.argv[1])\nbox = boxes.new()\nprint('ready', flush=True)\n"
                       "box.run_cells([{'id': 'a', 'source': 'import time; time.sleep(1000)'}])\n")  # fmt: skip
     for mode in ("fork", "fresh"):

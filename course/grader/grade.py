@@ -20,12 +20,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from . import report, results, submission
+from . import finding, report, results, submission, written
+from .archives import Unplaced
+from .notebook import Unreadable
 from .results import FAULT, NOT_RUN, ExerciseResult, Graded, WrittenAnswer
-from .sandbox import Ended, Limits, Sandbox, SandboxError, Sandboxes, find_bubblewrap
+from .room import SandboxError, find_bubblewrap
+from .sandbox import Ended, Limits, Sandbox, Sandboxes
 
 RESTARTS = 4  # fresh sandboxes for one submission whose code ends its process again and again
 ATTEMPTS = 3  # of a job whose process of the grader died
+PAGES = ("alike.py", "entries.py", "report.py", "tables.py", "written.py")  # they make no grade
 COUNTED = "counted.json"  # which results count, and the files that could not be placed
 
 
@@ -58,11 +62,11 @@ class Job:
 @functools.cache
 def version(lab: str) -> str:
     """A hash of all that a lab's grades depend on beside the submission: its checks and notebook, `utils`, the grader."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     others = {path for path in root.glob("utils/checks/lab_*.py") if not path.name.startswith(f"lab_{lab}_")}
-    files = {*root.glob(f"notebooks/{lab}_*.ipynb"), *root.glob("utils/**/*.py"), *root.glob("course/*.py")} - others
-    files -= {root / "course" / name for name in ("__main__.py", "build.py", "checkpoint.py", "report.py")}
-    hashes = (hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files))
+    others |= {root / "course/grader" / name for name in PAGES}
+    files = {*root.glob(f"notebooks/{lab}_*.ipynb"), *root.glob("utils/**/*.py"), *root.glob("course/grader/*.py")}
+    hashes = (hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files - others))
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
@@ -83,11 +87,11 @@ def _grade_one(job: Job) -> Graded:
     items = _exercises(job.lab)
     try:
         work = submission.prepare(job.raw, submission.release(job.lab))
-    except submission.Unreadable as error:
+    except Unreadable as error:
         return _unreadable(graded, error)
     except Exception as error:
         return _fault(graded, items, error)
-    otherwise = submission.named_otherwise(job.origin, job.lab)
+    otherwise = finding.named_otherwise(job.origin, job.lab)
     graded.notes = [*([otherwise] if otherwise else []), *work.notes]
     questions = submission.release(job.lab).written
     graded.written = [WrittenAnswer(cell, questions.get(cell, ""), text) for cell, text in work.written.items()]
@@ -327,7 +331,7 @@ def grade(submissions: Path, out: Path, lab: str | None = None, mapping: Path | 
     """Grade a folder of submissions into a folder of grades; what is graded there already is not graded again.
 
     Args:
-        submissions: a folder, in any layout that `submission.find` knows.
+        submissions: a folder, in any layout that `finding.find` knows.
         out: gets `results/` (a file a submission), `seed`, and what `report.write_all` writes.
         lab: grade this lab only.
         executor: makes what runs `grade_one`; by default `jobs` processes on this machine.
@@ -348,7 +352,7 @@ def grade(submissions: Path, out: Path, lab: str | None = None, mapping: Path | 
             shared = seed, limits, mode, (str(submissions.resolve()), str(out.resolve()))
             paths = _kept(found, out, shared, executor or functools.partial(processes, jobs), jobs)
             counted = {"results": [path.name for path in paths], "unplaced": [[one.origin, one.reason] for one in unplaced]}
-            report.write(out / COUNTED, json.dumps(counted, indent=1) + "\n")
+            results.update(out / COUNTED, json.dumps(counted, indent=1) + "\n")
             return _report(out)
     except Timeout:
         raise GradeError(f"Another process is grading into {out}. Wait for it, or stop it.") from None
@@ -358,7 +362,7 @@ def grade(submissions: Path, out: Path, lab: str | None = None, mapping: Path | 
 
 def _find(*arguments) -> tuple[list, list]:
     try:
-        return submission.find(*arguments)
+        return finding.find(*arguments)
     except ValueError as error:  # a MappingError too
         raise GradeError(str(error)) from None
 
@@ -369,13 +373,13 @@ def merge(out: Path, sheet: Path) -> list[str]:
     Returns:
         one sentence for each row that could not be used.
     Raises:
-        GradeError, report.SheetError: with the reason, and what to do.
+        GradeError, written.SheetError: with the reason, and what to do.
     """
     if not (out / COUNTED).exists():
         raise GradeError(f"{out} is no folder of grades: name the one that `grade --out` made.")
     try:
         with FileLock(out / ".lock", timeout=0):
-            problems = report.merge_written(out, sheet)
+            problems = written.merge_written(out, sheet)
             _report(out)
             return problems
     except Timeout:
@@ -389,7 +393,7 @@ def _report(out: Path) -> list[Graded]:
     try:
         counted = json.loads((out / COUNTED).read_text(encoding="utf-8"))
         graded = [_read(out / "results" / name) for name in counted["results"]]
-        unplaced = [submission.Unplaced(*one) for one in counted["unplaced"]]
+        unplaced = [Unplaced(*one) for one in counted["unplaced"]]
     except (ValueError, KeyError, TypeError):
         graded = [None]
     if None in graded:
@@ -448,7 +452,7 @@ def _kept(found, out: Path, shared: tuple, executor, jobs: int) -> list[Path]:
 def _job(one, *shared) -> Job | Graded:
     try:
         return Job(one.student, one.lab, one.origin, one.read(), *shared)
-    except submission.Unreadable as error:
+    except Unreadable as error:
         return _unreadable(Graded(one.student, one.lab, one.origin), error)
 
 

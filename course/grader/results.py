@@ -85,3 +85,9 @@ def write(path: Path, text: str) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def update(path: Path, text: str) -> None:
+    """Write a file unless it is there already."""
+    if not path.exists() or path.read_bytes() != text.encode():
+        write(path, text)

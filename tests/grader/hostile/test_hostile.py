@@ -30,10 +30,10 @@ from pathlib import Path
 import pytest
 from attacks import ALL, ATTACKS, REPORT, ROOT, WRONG, Attack, filled
 
-from course import grade as grading
-from course import room, sandbox
-from course.grade import grade
-from course.results import FAULT, Graded
+from course.grader import grade as grading
+from course.grader import room, sandbox
+from course.grader.grade import grade
+from course.grader.results import FAULT, Graded
 from utils import checks
 
 LIMITS = sandbox.Limits(

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course import wire
-from course.wire import Bounds, WireError
+from course.grader import wire
+from course.grader.wire import Bounds, WireError
 from utils import checks
 from utils.checks import engine
 from utils.checks.engine import Strange

@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ALL = tuple(f"02.{number}" for number in range(1, 10))
 
 
@@ -466,7 +466,7 @@ for thing in gc.get_objects():
     name = getattr(thing, "__name__", None) if isinstance(thing, type(gc)) or callable(thing) else None
     if not isinstance(name, str):
         continue
-    if (name in ("judge", "judge_case_", "SigmoidGrad", "_descend") or "checks.lab_" in name or name.startswith(("course.grade", "course.sub"))):
+    if (name in ("judge", "judge_case_", "SigmoidGrad", "_descend") or "checks.lab_" in name or name.startswith(("course.grader.grade", "course.grader.sub"))):
         loot.append(name)""",
     ),
     spy(
@@ -475,8 +475,9 @@ for thing in gc.get_objects():
         """\
 import importlib
 names = ["utils.checks.lab_02_autograd", "utils.checks.lab_01_tensors", "labs_solutions", "tests", "tests.mistakes", "mistakes",
-         "solutions", "course.grade", "course.submission", "course.sandbox", "course.report", "course.results", "course.build"]
-for name in names:
+         "solutions", "course.build"]
+grader = ["grade", "submission", "notebook", "finding", "sandbox", "room", "entries", "tables", "written", "report", "results"]
+for name in [*names, *(f"course.grader.{module}" for module in grader)]:
     try:
         importlib.import_module(name)
         loot.append(name)
@@ -688,7 +689,7 @@ for folder in folders:
                 loot.append(path)
         except OSError:
             pass
-for path in (torch.__file__, utils.__file__, sys.executable, "/course/course/worker.py", "/usr/bin/env"):
+for path in (torch.__file__, utils.__file__, sys.executable, "/course/course/grader/worker.py", "/usr/bin/env"):
     for call in (lambda: open(path, "r+b"), lambda: os.remove(path), lambda: os.rename(path, path + "x"), lambda: os.chmod(path, 0o777)):
         try:
             call()
@@ -728,7 +729,7 @@ for name in ("bwrap", "python", "python3"):
     open(f"/scratch/{name}", "w").write("#!/bin/sh\\ntouch /tmp/hostile-mark-ran\\n")
     os.chmod(f"/scratch/{name}", 0o755)
 import fcntl
-lock = open("/course/course/wire.py")
+lock = open("/course/course/grader/wire.py")
 raise RuntimeError("dropped")""",
         "dropped",
         both=True,
