@@ -2,9 +2,9 @@
 
     python -m benchmarks.grading_attacks [--short]
 
-The attacks are those of tests/grader/hostile that do no harm. nbgrader runs students' code as who started it, so here it runs in
-bubblewrap: no network, and nothing that it can write but a folder of its own. Attacks by signals, loops, forks, memory,
-files, network and our own pipes are left out: there is nothing in nbgrader that would hold them back.
+The attacks are those of tests/grader/hostile that do no harm. nbgrader runs students' code as who started it, so here it
+runs in bubblewrap: no network, and nothing that it can write but a folder of its own. Attacks by signals, loops, forks,
+memory, files, network and our own pipes are left out: there is nothing in nbgrader that would hold them back.
 """
 
 import argparse

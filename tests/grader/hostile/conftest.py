@@ -1,6 +1,0 @@
-"""The tests' own modules, two folders up."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
