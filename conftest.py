@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from nbval.plugin import IPyNbFile
 
+# Each of pytest-xdist's workers, and what it starts, keeps to its share of the processors.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
+
 
 def real_images() -> bool:
     """Whether the photographs are here, all that the labs use; the tests never download them."""
