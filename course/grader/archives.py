@@ -155,6 +155,15 @@ _BROKEN = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError,
            OSError, EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError)  # fmt: skip
 
 
+def _open(path: Path):
+    """A file to read; in the place of which no link or pipe may have come since it was listed."""
+    file = open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError("it is no file any more")
+    return file
+
+
 def _archive(path: Path, members: tuple[int, ...]) -> zipfile.ZipFile:
     status = path.stat()
     return _archive_at(path, members, status.st_mtime_ns, status.st_size)
@@ -164,7 +173,7 @@ def _archive(path: Path, members: tuple[int, ...]) -> zipfile.ZipFile:
 def _archive_at(path: Path, members: tuple[int, ...], modified: int, size: int) -> zipfile.ZipFile:
     try:
         if not members:
-            return zipfile.ZipFile(path)
+            return zipfile.ZipFile(_open(path))
         data = _member(path, members, MAX_ARCHIVE)
         if len(data) > MAX_ARCHIVE:
             raise Unreadable(f"It has more than {MAX_ARCHIVE // 2**20} MB.")
@@ -197,7 +206,7 @@ def read(path: Path, members: Iterable[int]) -> bytes:
         data, size = _member(path, tuple(members), MAX_BYTES), 0
     else:
         try:
-            with path.open("rb") as file:
+            with _open(path) as file:
                 data, size = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_size
         except OSError as error:
             raise Unreadable(f"The file cannot be read: {_reason(error)}.") from None

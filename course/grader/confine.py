@@ -140,6 +140,7 @@ def limit(settings: dict) -> None:
         file.write("1000")  # if the machine's memory runs out, this goes first
     for name, value in {
         "AS": virtual_memory() + settings["memory"],
+        "DATA": virtual_memory() + settings["memory"],  # the judging process has one of its own
         "CPU": int(settings["cpu_seconds"]),
         "FSIZE": settings["file_bytes"],
         "NPROC": settings["processes"],

@@ -33,6 +33,7 @@ class Found:
     path: Path = field(default=Path(), repr=False)
     members: tuple[int, ...] = field(default=(), repr=False)  # its place in the archive at `path`, and in those inside
     problem: str = ""  # why it cannot be read, where that is known
+    platform: str = ""  # "canvas 4711", "moodle 4711": the number that the platform's own file name gives the student
 
     def read(self) -> bytes:
         """Its bytes. Raises Unreadable, with one sentence."""
@@ -52,6 +53,7 @@ class _Owned:
     depth: int = 0  # of the part that names the student: a name further out beats it, which no student can forge
     number: str = ""  # of the student on the platform
     is_local: bool = False  # that number is of one assignment only
+    platform: str = ""  # as in `Found`
 
 
 def find(
@@ -80,7 +82,7 @@ def find(
     files = [file for file in files if said[file.origin][0] != "-"]
     unused = [key for key in rows if not any(_below(file.origin, key) for file in files) and rows[key][0] != "-"]
     unplaced += [Unplaced(key, "The mapping file names it, but there is no such file.") for key in unused]
-    owned = _owned(files, said)
+    owned = _owned(files, said, unplaced)
     found, problems = [], {}
     for one in owned:
         if one.file.is_notebook:
@@ -138,7 +140,8 @@ def _chosen(notebooks: list[_Owned], owned: list[_Owned], problems: dict[str, st
     for (student, lab), ones in groups.items():
         *older, newest = sorted(ones, key=lambda one: (-one.depth, *one.newest, one.file.origin))
         file = newest.file
-        chosen.append(Found(student, lab, file.origin, file.path, file.members, "" if lab else problems[file.origin]))
+        chosen.append(Found(student, lab, file.origin, file.path, file.members, "" if lab else problems[file.origin],
+                            newest.platform))  # fmt: skip
         reason = (
             f"{file.origin} counts for {student}; if this is the one, or another student's, say so in a mapping file."
         )
@@ -179,7 +182,7 @@ _COPY = re.compile(
 _NUMBERED = re.compile(r"[ _-]*\(?(\d{1,3})\)?")
 _ENDING = r"final|finished|done|solutions?|solved|answers?|submission|v\d{1,2}"
 _TAIL = re.compile(rf"(?:[ _.-]+(?:{_ENDING}))+$", re.I)
-_NOISE = re.compile(rf"(?:(?:{_ENDING}|untitled\d*|notebook\w*|student|version|new|my|copy)(?:[ _.-]+|$))+", re.I)
+_NOISE = re.compile(rf"(?:(?:{_ENDING}|untitled\d*|notebook[^\W_]*|student|version|new|my|copy)(?:[ _.-]+|$))+", re.I)
 _GENERIC = re.compile(
     r"(?:submitted|submissions?|downloads?|archives?|all|late|assignments?|hand[ _-]?ins?|notebooks?|labs?|homeworks?"
     r"|inbound|collected|students?|moodle|canvas|blackboard)\d*|.*[ _-]submissions|submissions[ _-].*",
@@ -231,11 +234,14 @@ def _of_platform(file: File) -> _Owned | None:
                 stamp = int(re.sub(r"\D", "", groups.get("stamp") or "") or 0)
                 student = _tidy(groups["student"])
                 number = groups.get("number") or ""
+                name = {_MOODLE: "moodle", _CANVAS: "canvas"}.get(pattern)
+                platform = f"{name} {number}" if name and number else ""
                 if student.casefold() == "participant" or student == "anon":
                     student, number = f"{student} {number}", ""
                 # Moodle counts anew in each assignment.
                 newest = stamp, copy, file.modified
-                return _Owned(file, student, lab or _lab_around(file), newest, place, number, pattern is _MOODLE)
+                lab = lab or _lab_around(file)
+                return _Owned(file, student, lab, newest, place, number, pattern is _MOODLE, platform)
     return None
 
 
@@ -245,13 +251,18 @@ def _tidy(name: str) -> str:
     return " ".join(name.split()).strip(" _.-,")
 
 
-def _owned(files: list[File], said: dict[str, tuple[str, str]]) -> list[_Owned]:
+def _owned(files: list[File], said: dict[str, tuple[str, str]], unplaced: list[Unplaced]) -> list[_Owned]:
     """Whose each file is: as the mapping says, as its platform says, else by the layout of the rest."""
     owned, rest = [], []
+    named = {file.origin: _of_platform(file) for file in files}
+    doubtful = _doubtful(files, named)
     for file in files:
         student, _ = said[file.origin]
-        one = _of_platform(file)
-        if student:
+        one = named[file.origin]
+        if file.origin in doubtful and not student:
+            reason = "It is named as a learning platform names files, among folders that are not: say whose it is in a mapping file."
+            unplaced.append(Unplaced(file.origin, reason))
+        elif student:
             lab, _, copy = _of_stem(file.stem)
             one = one or _Owned(file, "", lab, (0, copy, file.modified))
             owned.append(replace(one, student=student, number="", depth=-1))
@@ -260,6 +271,18 @@ def _owned(files: list[File], said: dict[str, tuple[str, str]]) -> list[_Owned]:
         else:
             rest.append(file)
     return owned + _by_layout(rest)
+
+
+def _doubtful(files: list[File], named: dict[str, _Owned | None]) -> set[str]:
+    """Files with a platform's name, in a folder most of whose neighbours lead to none: its owner may have made it up."""
+    leads = defaultdict(lambda: defaultdict(bool))  # folder -> entry -> whether there is such a name at it or below
+    for file in files:
+        if file.is_notebook:
+            for place, part in enumerate(file.parts):
+                leads[file.parts[:place]][part] |= named[file.origin] is not None
+    without = {folder for folder, entries in leads.items() if sum(entries.values()) < len(entries) / 2}
+    return {origin for origin, one in named.items()
+            if one and any(one.file.parts[:place] in without for place in range(one.depth))}  # fmt: skip
 
 
 def _by_layout(files: list[File]) -> list[_Owned]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import resource
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +30,7 @@ from .sandbox import Ended, Limits, Sandbox, Sandboxes
 
 RESTARTS = 4  # fresh sandboxes for one submission whose code ends its process again and again
 ATTEMPTS = 3  # of a job whose process of the grader died
+JUDGING = 8 * 2**30  # bytes of memory for the process that judges: what it is told may be made to take much
 PAGES = ("alike.py", "entries.py", "report.py", "tables.py", "written.py")  # they make no grade
 COUNTED = "counted.json"  # which results count, and the files that could not be placed
 
@@ -49,11 +51,12 @@ class Job:
     limits: Limits
     mode: str  # of `Sandboxes`
     hidden: tuple[str, ...] = ()  # folders that no submission may see
+    platform: str = ""  # the student's number, as in `Found`
 
     @property
     def key(self) -> str:
         """Of its result's file: another submission, check, seed or limit has another one."""
-        parts = (self.student, self.lab, self.origin, self.seed, repr(self.limits), self.mode, version(self.lab))
+        parts = (self.student, self.lab, self.origin, self.platform, self.seed, repr(self.limits), self.mode, version(self.lab))
         digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass"))
         digest.update(hashlib.sha256(self.raw).digest())
         return digest.hexdigest()[:32]
@@ -83,7 +86,7 @@ def grade_one(job: Job) -> Graded:
 
 
 def _grade_one(job: Job) -> Graded:
-    graded = Graded(job.student, job.lab, job.origin, unsafe=job.mode == "unsafe")
+    graded = Graded(job.student, job.lab, job.origin, unsafe=job.mode == "unsafe", platform=job.platform)
     items = _exercises(job.lab)
     try:
         work = submission.prepare(job.raw, submission.release(job.lab))
@@ -237,6 +240,8 @@ def _sandboxes(*which) -> Sandboxes:
 def _begin(queue) -> None:
     """Begin a job's process: it ends with the command, killed or not, and keeps to its processor if it got one."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (JUDGING if hard == resource.RLIM_INFINITY else min(JUDGING, hard), hard))
     core = queue.get()
     if core is not None:
         os.sched_setaffinity(0, {core})  # with all that it starts: two jobs do not disturb each other
@@ -322,7 +327,7 @@ def _at_once(again: list[Job], running: Iterable[Job], tries: dict[str, int], wi
 
 
 def _lost(job: Job, error: Exception) -> Graded:
-    return _fault(Graded(job.student, job.lab, job.origin), _exercises(job.lab), error)
+    return _fault(Graded(job.student, job.lab, job.origin, platform=job.platform), _exercises(job.lab), error)
 
 
 def grade(submissions: Path, out: Path, lab: str | None = None, mapping: Path | None = None, seed: str | None = None,
@@ -451,9 +456,9 @@ def _kept(found, out: Path, shared: tuple, executor, jobs: int) -> list[Path]:
 
 def _job(one, *shared) -> Job | Graded:
     try:
-        return Job(one.student, one.lab, one.origin, one.read(), *shared)
+        return Job(one.student, one.lab, one.origin, one.read(), *shared, platform=one.platform)
     except Unreadable as error:
-        return _unreadable(Graded(one.student, one.lab, one.origin), error)
+        return _unreadable(Graded(one.student, one.lab, one.origin, platform=one.platform), error)
 
 
 def _path(out: Path, job: Job | Graded) -> Path:

@@ -48,6 +48,7 @@ class Graded:
     notes: list[str] = field(default_factory=list)  # sentences for the student: a cell that failed, a cell left out
     flags: dict[str, str] = field(default_factory=dict)  # for the instructor: "attack", "time-out", "fault", … -> a sentence
     unsafe: bool = False  # graded without a sandbox
+    platform: str = ""  # "canvas 4711", "moodle 4711": the student's number there
 
     @property
     def points(self) -> float | None:

@@ -90,16 +90,14 @@ def _most(entries: dict) -> dict[str, int]:
     return most
 
 
-def _ids(entries: dict, pattern: str) -> dict[tuple[str, str], str]:
-    """(student, lab) -> the number that a platform wrote into the file's name; none where two students have the same.
-
-    A file's name may be the student's own invention, and a number in it another student's.
-    """
+def _ids(entries: dict, platform: str) -> dict[tuple[str, str], str]:
+    """(student, lab) -> the student's number on the platform; none where two students have the same."""
     owners, found = defaultdict(set), {}
     for student, lab, entry in each(entries):
-        if match := re.search(pattern, entry.graded.origin.replace("\\", "/")):
-            found[student, lab] = match["id"]
-            owners[match["id"]].add(student)
+        name, _, id = entry.graded.platform.partition(" ")
+        if name == platform:
+            found[student, lab] = id
+            owners[id].add(student)
     return {key: id for key, id in found.items() if len(owners[id]) == 1}
 
 
@@ -109,8 +107,7 @@ def canvas_csv(entries: dict, course: dict[str, Lab]) -> str:
     Its own file names, `doejane_4711_123456_02_autograd.ipynb`, give the ID. Source: canvas-lms, lib/gradebook_importer.rb.
     """
     labs = [lab for lab in labs_in(entries) if lab]
-    numbers = _ids(entries, r"(?:^|[/:])[^/:_\s]+(?:_LATE)?_(?P<id>\d{2,})_\d{4,}_[^/]*$")
-    ids = {student: id for (student, _), id in numbers.items()}
+    ids = {student: id for (student, _), id in _ids(entries, "canvas").items()}
     most = _most(entries)
     rows = [("    Points Possible", "", "", "", "", *(number(most[lab]) for lab in labs))]
     for student, by_lab in entries.items():
@@ -130,7 +127,7 @@ def moodle_csv(entries: dict, lab: str) -> str:
     Moodle's own file names, `Jane Doe_4711_assignsubmission_file_…`, give the Identifier. It needs "Identifier", "Grade"
     and "Last modified (grade)". Feedback comments are HTML. Source: moodle, mod/assign/feedback/offline/importgradeslib.php.
     """
-    ids = _ids(entries, r"_(?P<id>\d+)_assignsubmission_")
+    ids = _ids(entries, "moodle")
     columns = ("Identifier", "Full name", "Email address", "Status", "Grade", "Maximum Grade", "Grade can be changed",
                "Last modified (submission)", "Last modified (grade)", "Feedback comments")  # fmt: skip
     rows = []

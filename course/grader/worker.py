@@ -32,6 +32,8 @@ def preload(settings: dict) -> None:
         here = Path(utils.__file__).parent
         paths = sorted(path.relative_to(here.parent).with_suffix("") for path in here.rglob("*.py"))
         load([*ALWAYS, *OFTEN, *(".".join(path.parts) for path in paths if path.name != "__init__")])
+        # torch reads in /proc what the processor can do, once, and a child has no /proc: it would do without AVX.
+        sys.modules["torch"].backends.cpu.get_cpu_capability()
     else:
         with compiler_later():
             load(["torch"])

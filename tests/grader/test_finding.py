@@ -269,3 +269,30 @@ def test_a_students_folders_are_not_other_students(tmp_path):
         "mallory/me/02_autograd.ipynb",
     )  # fmt: skip
     assert placed(tmp_path) == [("bob", "02"), ("eve", "02"), ("mallory", "02")]
+
+
+def test_the_number_of_a_platform_is_in_the_outermost_name(tmp_path):
+    """Eve has called a file in her own archive as Canvas calls Alice's."""
+    put(tmp_path, "carol_4712_100002_02_autograd.ipynb")
+    put(tmp_path, "eve_5000_100003_mine.zip", data=archive(["x_4711_123456_02_autograd.ipynb"]))
+    assert {one.student: one.platform for one in find(tmp_path)[0]} == {"carol": "canvas 4712", "eve": "canvas 5000"}
+    put(tmp_path / "moodle", "Jane Doe_4711_assignsubmission_file_/02_autograd.ipynb", "Participant_9_assignsubmission_file_/a.ipynb")
+    numbers = {one.student: one.platform for one in find(tmp_path / "moodle")[0]}
+    assert numbers == {"Jane Doe": "moodle 4711", "Participant 9": "moodle 9"}
+
+
+@pytest.mark.parametrize("around", ["", "submitted/"])
+def test_a_platforms_name_in_a_students_own_folder_is_nobodys(tmp_path, around):
+    put(tmp_path, *(f"{around}{name}/02_autograd.ipynb" for name in ("bob", "carol", "li")))
+    put(tmp_path, f"{around}eve/alice_4711_123456_02_autograd.ipynb",
+        f"{around}eve/02/dave_4711_assignsubmission_file_02_autograd.ipynb")  # fmt: skip
+    put(tmp_path, f"{around}mallory.zip", data=archive(["carol_4711_123_02.ipynb", "m/zed_assignsubmission_file_/02.ipynb"]))
+    found, unplaced = find(tmp_path)
+    assert [(one.student, one.platform) for one in found] == [("bob", ""), ("carol", ""), ("li", "")]
+    assert len(unplaced) == 4 and all("learning platform" in one.reason and is_sentence(one.reason) for one in unplaced)
+
+
+@pytest.mark.parametrize("part", ["notebook______", "my_", "final ", "_", "1_1_", "lab ", "a_assignsubmission_", "copy (1)", "02 . "])
+def test_no_name_of_a_file_takes_long_to_read(tmp_path, part):
+    put(tmp_path, (part * 255)[:249] + ".ipynb")
+    find(tmp_path)

@@ -8,6 +8,7 @@ import json
 import linecache
 import os
 import re
+import resource
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -608,3 +609,13 @@ def test_without_bubblewrap_it_refuses_and_unsafe_says_so_on_every_page(tmp_path
     assert done.exit_code == 0, done.output
     for page in (tmp_path / "grades" / "index.html", tmp_path / "grades" / "feedback" / "ann.html"):
         assert "without a sandbox" in page.read_text(encoding="utf-8")
+
+
+def limit_of_memory() -> int:
+    return resource.getrlimit(resource.RLIMIT_DATA)[0]
+
+
+def test_the_process_that_judges_has_a_limit_of_memory():
+    """A few bytes of evidence could be broadcast to more than the machine has."""
+    with grade.processes(1) as pool:
+        assert pool.submit(limit_of_memory).result() <= grade.JUDGING

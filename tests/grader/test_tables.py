@@ -51,7 +51,7 @@ def test_a_fault_of_the_grader_is_never_a_zero():
 
 
 def test_canvas_gets_its_columns_ids_and_points():
-    canvas = graded("doejane", origin="all.zip/doejane_LATE_4711_123456_02_autograd-1.ipynb")
+    canvas = graded("doejane", platform="canvas 4711")
     rows = table(tables.canvas_csv(entries_of([canvas, graded("Bo", lab="03"), graded("Points Possible")]), COURSE))
     assert list(rows[0]) == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "02_autograd", "03_data"]
     assert rows[0]["Student"].strip() == "Points Possible" and rows[0]["02_autograd"] == "2"
@@ -61,8 +61,8 @@ def test_canvas_gets_its_columns_ids_and_points():
 
 
 def test_a_number_of_two_students_is_nobodys():
-    """The second has named his file so that the first's grade becomes his."""
-    both = [graded(name, origin=f"{name}_4711_123456_02.ipynb") for name in ("doejane", "thief")]
+    """In a folder of loose files the second may have named his file so that the first's grade becomes his."""
+    both = [graded(name, platform="canvas 4711") for name in ("doejane", "thief")]
     assert [row["ID"] for row in table(tables.canvas_csv(entries_of(both), COURSE))] == ["", "", ""]
 
 
@@ -70,7 +70,7 @@ def test_moodle_gets_an_identifier_and_feedback_that_is_no_html_of_a_students():
     one = graded(
         "Jane Doe",
         exercises=[exercise(points=0.5, outcome="wrong", message='<img src=x onerror="f()">\nCase 1.')],
-        origin="m.zip/Jane Doe_4711_assignsubmission_file_/02.ipynb",
+        platform="moodle 4711",
     )
     (row,) = table(tables.moodle_csv(entries_of([one]), "02"))
     assert (row["Identifier"], row["Full name"], row["Grade"], row["Maximum Grade"]) == (

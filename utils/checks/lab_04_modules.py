@@ -538,6 +538,10 @@ class KaimingStart:
     def judge(case, arch, dtype, after, again, replaced, free):
         seen = {}
         layers = {"linear": "0246", "conv": "035", "nested": ["body.0.0", "head"]}[arch]
+        names = {"linear": "0.weight 0.bias 2.weight 2.bias 4.weight 4.bias 6.weight 6.bias",
+                 "conv": "0.weight 0.bias 1.weight 1.bias 3.weight 3.bias 5.weight 5.bias",
+                 "nested": "body.0.0.weight body.0.1.weight body.0.1.bias norm.weight norm.bias head.weight words.weight"}[arch].split()
+        case.that(set(after) == set(again) == set(names), "The model no longer has the parameters that it had: change their numbers in place.")
         for name, values in after.items():
             layer, kind = name.rsplit(".", 1)
             if layer not in layers:

@@ -62,7 +62,7 @@ def probe(student, name, params, grads, options, sizes, own, in_place):
 
     optimizer = make()
     steppers, path, left = [], [], []
-    hook = register_optimizer_step_pre_hook(lambda optimizer, *_: steppers.append(type(optimizer).step.__module__))
+    hook = register_optimizer_step_pre_hook(lambda optimizer, *_: steppers.extend(type(optimizer).__mro__))
     try:
         for step, row in enumerate(grads):
             if in_place and step == len(grads) // 2:  # as after a break: a new optimizer, a checkpoint, another rate
@@ -80,7 +80,7 @@ def probe(student, name, params, grads, options, sizes, own, in_place):
             left.append([None if p.grad is None else p.grad.clone() for p in params])
     finally:
         hook.remove()
-    return {"path": path, "left": left, "borrowed": any(module.startswith("torch.optim.") for module in steppers)}
+    return {"path": path, "left": left, "borrowed": any(kind.__module__.startswith("torch.optim.") and kind is not torch.optim.Optimizer for kind in steppers)}
 
 
 def _walk(make, params, grads, sizes, own, in_place, forget=False):

@@ -143,6 +143,8 @@ class OwnNetwork:
                   "list or dict, or made in forward, are not registered. Make them in __init__, in an nn.Sequential or nn.ModuleList.")
         case.that(all(isinstance(a, torch.Tensor) and a.shape == (1, num_classes) for a in alone),
                   "For a batch of one image the result is not (1, classes): squeeze() and view() take away the batch's dimension too. x.flatten(1) keeps it.")
+        case.that(all(isinstance(y, torch.Tensor) and y.shape == logits.shape for y in (batch, twice, none, scaled)),
+                  "For the same images the result has another shape when it is asked again.")
         case.that(batch.isfinite().all(), "Some logits are not finite numbers.")
         probabilities = bool((batch >= 0).all() and torch.allclose(batch.sum(1), torch.ones(len(x)), atol=1e-4))
         case.that(not probabilities, "Each row is positive and sums to 1: there is a softmax at the end. Return the logits; nn.CrossEntropyLoss applies the softmax itself.")

@@ -33,7 +33,7 @@ def filled_with(number: float, truth: bool, is_empty: bool = False):
         if isinstance(value, list):
             return [] if is_empty else [replace(item) for item in value]
         if isinstance(value, dict):
-            return {key: replace(item) for key, item in value.items()}
+            return {} if is_empty else {key: replace(item) for key, item in value.items()}
         if type(value) is bool:
             return truth
         if type(value) is str:
@@ -66,7 +66,8 @@ def test_evidence_without_knowledge_gets_nothing(id):
         def ask(question, replace=replace):
             key = repr(question["inputs"])
             right[key] = right.get(key) or engine.reply(question, solved(id[:2]))
-            return {"evidence": replace(right[key]["evidence"]), "after": right[key]["after"]}
+            evidence = {name: replace(value) for name, value in right[key]["evidence"].items()}
+            return {"evidence": evidence, "after": right[key]["after"]}
 
         result = engine.run(item, ask, seed=7)
         assert result.points == 0, f"evidence of {form} gets {result.points} points"
