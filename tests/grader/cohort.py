@@ -124,6 +124,7 @@ class Tiny:
     student: str
     lab: str = "02"
     origin: str = ""
+    platform: str = ""
 
     @property
     def key(self) -> str:
