@@ -60,6 +60,57 @@ def one_cycle(step: int, total: int, start: float = 0.2, peak: float = 0.23, end
     return 1 + (end - 1) * (step - top) / (total - top)
 
 
+def orthogonalize(matrix: torch.Tensor, steps: int = 3) -> torch.Tensor:
+    """About the nearest matrix whose rows (or columns, if these are fewer) are orthogonal and of length 1 (lab 08).
+
+    Newton and Schulz's iteration, with the coefficients of https://kellerjordan.github.io/posts/muon/: all singular
+    values come near 1, the directions stay.
+
+    Args:
+        matrix: float (rows, columns).
+    """
+    is_tall = len(matrix) > matrix.shape[1]
+    x = matrix.T if is_tall else matrix
+    x = x / (x.norm() + 1e-7)
+    for _ in range(steps):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.T if is_tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """SGD with Nesterov momentum; in groups with `orthogonal=True` the step is orthogonalized first (lab 08).
+
+    A convolution's gradient is mostly about a few directions. Orthogonalized, all directions get a step of the same
+    size. Such a weight is also brought back to one size (√filters) before each step, in place of weight decay.
+    torch's own `torch.optim.Muon` takes matrices only. Source: https://kellerjordan.github.io/posts/muon/.
+    """
+
+    def __init__(self, params, lr: float, momentum: float, weight_decay: float = 0.0, orthogonal: bool = False):
+        settings = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "orthogonal": orthogonal}
+        super().__init__(params, settings)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                grad = p.grad + group["weight_decay"] * p
+                average = self.state[p].setdefault("average", torch.zeros_like(p))
+                average.mul_(group["momentum"]).add_(grad)
+                step = grad + group["momentum"] * average
+                if group["orthogonal"]:
+                    p.mul_(len(p) ** 0.5 / p.norm())
+                    step = orthogonalize(step.flatten(1)).view_as(p)
+                p.sub_(group["lr"] * step)
+        return loss
+
+
 def fast_recipe(model: nn.Module, steps: int, lr: float = 0.4, momentum: float = 0.85, weight_decay: float = 0.00125,
                 bias_boost: float = 64, label_smoothing: float = 0.2, schedule: Callable = one_cycle):
     """Loss, optimizer and schedule that train `FastNet` fast, for batches of 250 (lab 08).
