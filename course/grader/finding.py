@@ -310,8 +310,9 @@ def _by_layout(files: list[File]) -> list[_Owned]:
         lab, own, copy = _of_stem(file.stem)
         those = []
         for depth, part in enumerate(file.parts[:-1]):
-            _, before, after = _lab_in(part)
-            name = _tidy(_TAIL.sub("", before.strip(" _.-,") or after.strip(" _.-,")))
+            named, before, after = _lab_in(part)
+            name = before.strip(" _.-,") or after.strip(" _.-,")
+            name = _tidy(_TAIL.sub("", name) if named else name)  # a folder lee_v2 may be another student's than lee_v1
             those += [(name, depth)] if name and not _GENERIC.fullmatch(name) else []
         if own := _tidy(own):
             those.append((own, len(file.parts) - 1))

@@ -21,8 +21,9 @@ LAYOUTS = {
     ),
     "a folder a student": (
         ["Jane Doe/02_autograd.ipynb", "Jane Doe/01_tensors.ipynb", "li/Copy of 02_autograd.ipynb", "bob/02_autograd (1).ipynb",
-         "02/02_autograd.ipynb", "eve/work/solution.ipynb", "eve/work/data/x.csv"],
-        [("Jane Doe", "02"), ("Jane Doe", "01"), ("li", "02"), ("bob", "02"), ("02", "02"), ("eve", "02")],
+         "02/02_autograd.ipynb", "eve/work/solution.ipynb", "eve/work/data/x.csv", "lee_v1/02_autograd.ipynb", "lee_v2/02_autograd.ipynb"],
+        [("Jane Doe", "02"), ("Jane Doe", "01"), ("li", "02"), ("bob", "02"), ("02", "02"), ("eve", "02"), ("lee_v1", "02"),
+         ("lee_v2", "02")],
     ),
     "nbgrader": (
         ["submitted/jane/02_autograd/02_autograd.ipynb", "submitted/jane/01_tensors/01_tensors.ipynb", "submitted/li/ps2/02_autograd.ipynb",
