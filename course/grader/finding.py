@@ -390,7 +390,7 @@ def read_mapping(path: Path | str | None) -> dict[str, tuple[str, str]]:
 
 def _unguarded(text: str) -> str:
     """A cell of a table without the mark that keeps a spreadsheet from taking it for a formula."""
-    return text[1:] if re.match(r"'\s*[=+\-@＝＋－＠]", text) else text
+    return text[1:] if re.match(r"'+\s*[=+\-@＝＋－＠]", text) else text
 
 
 def _below(origin: str, key: str) -> bool:
