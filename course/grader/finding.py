@@ -18,6 +18,8 @@ from .archives import File, Unplaced
 from .notebook import Unreadable, read_notebook
 from .submission import lab_of, labs
 
+MAX_NOTEBOOKS = 100  # of one student, in all labs together
+
 
 class MappingError(ValueError):
     """What is wrong with the mapping file, and where."""
@@ -82,7 +84,7 @@ def find(
     files = [file for file in files if said[file.origin][0] != "-"]
     unused = [key for key in rows if not any(_below(file.origin, key) for file in files) and rows[key][0] != "-"]
     unplaced += [Unplaced(key, "The mapping file names it, but there is no such file.") for key in unused]
-    owned = _owned(files, said, unplaced)
+    owned = _not_too_many(_owned(files, said, unplaced), unplaced)
     found, problems = [], {}
     for one in owned:
         if one.file.is_notebook:
@@ -93,6 +95,22 @@ def find(
                 reason = f"Its name says lab {lab}, and it holds the cells of lab {one.lab}."
                 unplaced.append(Unplaced(one.file.origin, reason))
     return _chosen(found, owned, problems, unplaced), sorted(unplaced, key=lambda one: one.origin)
+
+
+def _not_too_many(owned: list[_Owned], unplaced: list[Unplaced]) -> list[_Owned]:
+    """All that is somebody's, but for the older notebooks of a student who has very many: to look into one takes time."""
+    groups: dict[str, list[_Owned]] = defaultdict(list)
+    for one in owned:
+        if one.file.is_notebook and one.student:
+            groups[one.student].append(one)
+    too_many = set()
+    for student, ones in groups.items():
+        older = sorted(ones, key=lambda one: (-one.depth, *one.newest, one.file.origin))[:-MAX_NOTEBOOKS]
+        too_many.update(one.file.origin for one in older)
+        if older:
+            reason = f"{student} has {len(ones):,} notebooks; this one and all but the newest {MAX_NOTEBOOKS} were not looked at."
+            unplaced.append(Unplaced(older[0].file.origin, reason))
+    return [one for one in owned if one.file.origin not in too_many]
 
 
 _EXERCISE_ID = re.compile(rb'"id"\s*:\s*"exercise-(\d\d)-\d+"')
@@ -292,8 +310,9 @@ def _by_layout(files: list[File]) -> list[_Owned]:
         lab, own, copy = _of_stem(file.stem)
         those = []
         for depth, part in enumerate(file.parts[:-1]):
-            _, before, after = _lab_in(part)
-            name = _tidy(_TAIL.sub("", before.strip(" _.-,") or after.strip(" _.-,")))
+            named, before, after = _lab_in(part)
+            name = before.strip(" _.-,") or after.strip(" _.-,")
+            name = _tidy(_TAIL.sub("", name) if named else name)  # a folder lee_v2 may be another student's than lee_v1
             those += [(name, depth)] if name and not _GENERIC.fullmatch(name) else []
         if own := _tidy(own):
             those.append((own, len(file.parts) - 1))
@@ -371,7 +390,7 @@ def read_mapping(path: Path | str | None) -> dict[str, tuple[str, str]]:
 
 def _unguarded(text: str) -> str:
     """A cell of a table without the mark that keeps a spreadsheet from taking it for a formula."""
-    return text[1:] if re.match(r"'\s*[=+\-@＝＋－＠]", text) else text
+    return text[1:] if re.match(r"'+\s*[=+\-@＝＋－＠]", text) else text
 
 
 def _below(origin: str, key: str) -> bool:

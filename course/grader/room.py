@@ -66,6 +66,8 @@ def view(lab: str) -> dict[str, bytes]:
         name = path.relative_to(ROOT).as_posix()
         if not name.startswith("utils/checks/"):
             files[name] = path.read_bytes()
+    for path in (ROOT / "utils" / "weights").glob("*.safetensors"):
+        files[path.relative_to(ROOT).as_posix()] = path.read_bytes()
     for name in ("engine.py", "panel.py"):
         files[f"utils/checks/{name}"] = (ROOT / "utils" / "checks" / name).read_bytes()
     files["utils/checks/__init__.py"] = (grader / "sandbox_checks.py").read_bytes()

@@ -35,7 +35,7 @@ def outcome(name: str) -> tuple[str, str, str]:
 VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
 VISIBLE |= {0x7F: "␡", **dict.fromkeys(range(0x80, 0xA0), "\ufffd"), **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
 VISIBLE |= {code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-FORMULA = re.compile(r"\A(?=\s*[=+\-@＝＋－＠]\s*\S)")  # a lone - is none
+FORMULA = re.compile(r"\A(?=\s*'*\s*[=+\-@＝＋－＠]\s*\S)")  # or looks like one with our mark; a lone - is none
 FORMULA_INSIDE = re.compile(r"(?<=[\n\t;])(?=[=+\-@＝＋－＠])")  # where a spreadsheet cuts at other places than we
 
 

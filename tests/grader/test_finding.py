@@ -7,7 +7,7 @@ import pytest
 from folders import NOTEBOOK, OTHER, archive, placed, put
 from states import code, ids_lost, is_sentence, only_answers, raw, solved, untouched
 
-from course.grader.finding import MappingError, find, named_otherwise
+from course.grader.finding import MAX_NOTEBOOKS, MappingError, find, named_otherwise
 from course.grader.notebook import Unreadable
 from course.grader.submission import labs
 
@@ -21,8 +21,9 @@ LAYOUTS = {
     ),
     "a folder a student": (
         ["Jane Doe/02_autograd.ipynb", "Jane Doe/01_tensors.ipynb", "li/Copy of 02_autograd.ipynb", "bob/02_autograd (1).ipynb",
-         "02/02_autograd.ipynb", "eve/work/solution.ipynb", "eve/work/data/x.csv"],
-        [("Jane Doe", "02"), ("Jane Doe", "01"), ("li", "02"), ("bob", "02"), ("02", "02"), ("eve", "02")],
+         "02/02_autograd.ipynb", "eve/work/solution.ipynb", "eve/work/data/x.csv", "lee_v1/02_autograd.ipynb", "lee_v2/02_autograd.ipynb"],
+        [("Jane Doe", "02"), ("Jane Doe", "01"), ("li", "02"), ("bob", "02"), ("02", "02"), ("eve", "02"), ("lee_v1", "02"),
+         ("lee_v2", "02")],
     ),
     "nbgrader": (
         ["submitted/jane/02_autograd/02_autograd.ipynb", "submitted/jane/01_tensors/01_tensors.ipynb", "submitted/li/ps2/02_autograd.ipynb",
@@ -296,3 +297,12 @@ def test_a_platforms_name_in_a_students_own_folder_is_nobodys(tmp_path, around):
 def test_no_name_of_a_file_takes_long_to_read(tmp_path, part):
     put(tmp_path, (part * 255)[:249] + ".ipynb")
     find(tmp_path)
+
+
+def test_of_thousands_of_notebooks_the_newest_are_looked_at(tmp_path):
+    names = [f"jane_4711_{number}_02_autograd.ipynb" for number in range(100_000, 100_000 + 3 * MAX_NOTEBOOKS)]
+    put(tmp_path, *names, "li_4712_100000_02_autograd.ipynb", data=b"{}")
+    put(tmp_path, names[-1])
+    found, unplaced = find(tmp_path)
+    assert [(one.student, one.origin) for one in found if one.student == "jane" and one.lab == "02"] == [("jane", names[-1])]
+    assert [one.origin for one in unplaced if "not looked at" in one.reason] == names[:1] and len(unplaced) < 1.5 * MAX_NOTEBOOKS

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from gradings import COURSE, exercise, graded, table
+from hypothesis import given
+from hypothesis import strategies as st
 
 from course.grader import report, tables, written
 from course.grader.entries import entries_of
@@ -128,3 +130,8 @@ def test_no_cell_begins_as_a_formula(text):
 )
 def test_honest_names_stay_as_they_are(name):
     assert table(tables.grades_csv(entries_of([graded(name)])))[0]["student"] == name
+
+
+@given(st.text(alphabet="'=+-@a ", max_size=6), st.text(alphabet="'=+-@a ", max_size=6))
+def test_no_two_names_are_one_in_a_table(a, b):
+    assert (tables.safe(a) == tables.safe(b)) == (a == b)

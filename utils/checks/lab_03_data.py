@@ -847,10 +847,15 @@ class Throughput:
     }
 
     def inputs(rng):
-        yield {"sizes": [10, 10, 10, 10, 10], "seconds": [6.0, 0.5, 0.5, 0.5, 0.5], "warmup": 1, "begin": 100.0}
-        yield {"sizes": [8, 8, 8, 8, 3], "seconds": [3.0, 0.25, 0.5, 0.25, 0.125], "warmup": 1, "begin": 5.0, "_case": "a shorter last batch"}
-        yield {"sizes": [4, 6, 5, 5], "seconds": [2.0, 1.0, 0.25, 0.5], "warmup": 2, "begin": 0.0, "_case": "warmup=2"}
-        yield {"sizes": [7, 7, 2], "seconds": [1.5, 0.5, 0.5], "warmup": 0, "begin": 9.0, "_case": "warmup=0"}
+        pace = 2.0 ** rng.integer(-2, 3)  # else a table of the right numbers would do
+
+        def timed(seconds):
+            return [pace * each for each in seconds]
+
+        yield {"sizes": [10, 10, 10, 10, 10], "seconds": timed([6.0, 0.5, 0.5, 0.5, 0.5]), "warmup": 1, "begin": 100.0}
+        yield {"sizes": [8, 8, 8, 8, 3], "seconds": timed([3.0, 0.25, 0.5, 0.25, 0.125]), "warmup": 1, "begin": 5.0, "_case": "a shorter last batch"}
+        yield {"sizes": [4, 6, 5, 5], "seconds": timed([2.0, 1.0, 0.25, 0.5]), "warmup": 2, "begin": 0.0, "_case": "warmup=2"}
+        yield {"sizes": [7, 7, 2], "seconds": timed([1.5, 0.5, 0.5]), "warmup": 0, "begin": 9.0, "_case": "warmup=0"}
 
     def probe(student, sizes, seconds, warmup, begin):
         now = [begin]

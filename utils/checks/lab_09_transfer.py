@@ -434,6 +434,7 @@ class LayerGroups:
             known |= {f"{i}.weight": 2, f"{i}.bias": 1}
         learnt = {name: ndim for name, ndim in known.items() if name not in frozen}
         seen = [name for group in groups for name in group["names"]]
+        case.that(len(seen) <= 100, f"The groups hold {len(seen):,} parameters, many times more than the stages have.")
         case.that("another" not in seen, "A group holds something that is no parameter of these stages.")
         case.that(len(set(seen)) == len(seen), f"A parameter is in two groups: {next((n for n in seen if seen.count(n) > 1), '')}. `stage.parameters()` already reaches all that lies inside.")
         missing = [name for name in learnt if name not in seen]
@@ -550,11 +551,11 @@ class McNemar:
             order = rng.randperm(len(a))
             return {"a_right": a[order], "b_right": b[order]}
 
-        yield pair(138, 9, 2, 4) | {"_case": "9 against 2"}
-        yield pair(100, 3, 14, 1) | {"_case": "3 against 14"}
-        yield pair(40, 5, 5, 3) | {"_case": "5 against 5"}
+        for both, only_a, only_b, neither in ((138, 9, 2, 4), (100, 3, 14, 1), (40, 5, 5, 3)):
+            more = rng.integer(0, 3)  # else a table of the right numbers would do
+            yield pair(both, only_a + more, only_b + more, neither) | {"_case": f"{only_a + more} against {only_b + more}"}
         yield pair(30, 0, 0, 4) | {"_case": "no difference at all"}
-        yield pair(5000, 640, 560, 100) | {"_case": "many pictures"}
+        yield pair(5000, 640 + rng.integer(0, 20), 560, 100) | {"_case": "many pictures"}
 
     def probe(student, a_right, b_right):
         got = student.mcnemar(a_right, b_right)
