@@ -1,4 +1,4 @@
-"""The benchmarks: `python -m benchmarks` lists them, `python -m benchmarks NAME … [--short]` runs some, in turn."""
+"""The benchmarks: `python -m benchmarks` lists them, `python -m benchmarks NAME … [options]` runs some, in turn."""
 
 import ast
 import runpy
@@ -9,8 +9,9 @@ PROGRAMS = {path.stem: path for path in sorted(Path(__file__).parent.glob("[a-z]
 
 
 def main() -> None:
-    names = [word for word in sys.argv[1:] if not word.startswith("-")]
-    options = [word for word in sys.argv[1:] if word.startswith("-")]
+    words = sys.argv[1:]
+    first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    names, options = words[:first], words[first:]
     if unknown := [name for name in names if name not in PROGRAMS]:
         sys.exit(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(PROGRAMS)}.")
     if not names:

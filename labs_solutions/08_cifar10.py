@@ -34,7 +34,7 @@ from torch.nn import functional as F
 from torchvision import transforms
 
 from utils import data, plotting, recipe, runtime
-from utils.callbacks import Device, Metrics, Progress, Schedule
+from utils.callbacks import Device, Metrics, MixedPrecision, Progress, Schedule
 from utils.checks import NotAttempted, check, hand_in, mine_or_reference, progress
 from utils.events import Callback
 from utils.models import FastNet, SevenConv, SmallCNN
@@ -905,6 +905,15 @@ def seconds_per_step(memory_format, steps=4):
 
 plain, last = seconds_per_step(torch.contiguous_format), seconds_per_step(torch.channels_last)
 print(f"a step on 250 images: {1000 * plain:.0f} ms as usual, {1000 * last:.0f} ms in channels_last")
+
+# %% [markdown]
+# **Fewer digits.** Lab 07's `MixedPrecision`: convolutions compute in bfloat16, three digits in place of seven, and the weights stay float32. GPUs, and a few processors (since about 2022 those of servers and some desktops, not most laptops), have units for it and are about twice as fast. Others only pretend, slowly. So ask first. (*About 5 s.*)
+
+# %% tags=["demo"]
+use_bfloat16 = runtime.fast_bfloat16(device)
+with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16):
+    fewer = seconds_per_step(torch.channels_last)
+print(f"bfloat16 is {'' if use_bfloat16 else 'not '}fast here: a step takes {1000 * fewer:.0f} ms")
 
 # %% [markdown]
 # **A schedule.** A large learning rate gets far quickly but cannot settle: it jumps about the minimum. So rise to a large rate, then go down to a small one: *one cycle*, a triangle over the whole run. The first steps are small because fresh weights give wild gradients.

@@ -3,6 +3,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from solutions import solutions_of
 from torch import nn
 
@@ -125,9 +127,35 @@ def test_the_fast_recipe_decays_weights_and_biases_alike():
     _, optimizer, scheduler = recipe.fast_recipe(model, steps=10)
     held = [p for group in optimizer.param_groups for p in group["params"]]
     assert {id(p) for p in held} == {id(p) for p in model.parameters() if p.requires_grad}
-    pulls = [group["lr"] * group["weight_decay"] for group in optimizer.param_groups]
+    convolutions, *rest = optimizer.param_groups
+    assert convolutions["orthogonal"] and all(p.ndim == 4 for p in convolutions["params"]) and convolutions["weight_decay"] == 0
+    pulls = [group["lr"] * group["weight_decay"] for group in rest]
     assert pulls[0] == pytest.approx(pulls[1])
     first = optimizer.param_groups[0]["lr"]
     optimizer.step()
     scheduler.step()
     assert optimizer.param_groups[0]["lr"] > first
+
+
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 1000))
+def test_an_orthogonalized_matrix_has_singular_values_near_one(rows, columns, seed):
+    matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    got = recipe.orthogonalize(matrix, steps=8)
+    assert torch.allclose(got @ matrix.T, matrix @ got.T, atol=1e-3 * matrix.norm().item() ** 2)  # the same directions
+    found = torch.linalg.svdvals(got)[values > 0.05 * values[0]]
+    assert found.min() > 0.6 and found.max() < 1.3
+
+
+def test_without_orthogonal_groups_muon_is_torchs_sgd_with_nesterov_momentum():
+    start = [torch.randn(3, 4), torch.randn(5)]
+    mine, theirs = ([p.clone().requires_grad_() for p in start] for _ in range(2))
+    optimizers = (recipe.Muon(mine, lr=0.1, momentum=0.8, weight_decay=0.01),
+                  torch.optim.SGD(theirs, lr=0.1, momentum=0.8, weight_decay=0.01, nesterov=True))
+    for _ in range(4):
+        for parameters, optimizer in zip((mine, theirs), optimizers):
+            optimizer.zero_grad()
+            sum((p**3).sum() for p in parameters).backward()
+            optimizer.step()
+    for a, b in zip(mine, theirs):
+        assert torch.allclose(a, b, atol=1e-5)

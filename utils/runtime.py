@@ -33,6 +33,17 @@ def seed_everything(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 there: on GPUs since 2020, on CPUs with AMX or AVX512-BF16 (lab 08).
+
+    Others have no unit for it: torch computes the same numbers there, but not sooner.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    known = torch.cpu.get_capabilities() if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 def full() -> bool:
     """Whether the labs do their full-size run: `LABS_FULL=1`, or an accelerator is here and `LABS_FULL` is not 0."""
     wish = os.environ.get("LABS_FULL", "")
