@@ -189,6 +189,8 @@ class Attempts:
         self.cells = [cell for cell in self.cells if cell["id"] != end.cell]
 
     def _note(self, end: Ended) -> None:
+        if end.kind == "machine":  # no zero for what others may have done: it is graded again with the next run
+            raise SandboxError("the machine ran out of memory")
         kind = {"time": "time-out", "protocol": "attack"}.get(end.kind)
         if kind:
             self.flags[kind] = str(end)

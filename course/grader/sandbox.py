@@ -42,7 +42,8 @@ class Ended(Exception):
     """The student's process is gone, or had to go.
 
     Attributes:
-        kind: "time", "memory", "died" or "protocol" (a malformed, forged, oversized or early reply: an attack).
+        kind: "time", "memory", "died", "protocol" (a malformed, forged, oversized or early reply: an attack), or "machine"
+            (out of memory, by whomsoever: not known to be this student's doing).
         cell: id of the cell that was running, or None.
     """
 
@@ -182,6 +183,8 @@ class Sandbox:
         self.looked = time.monotonic()
         if complaint := self.keeper.complaint():
             raise self._end("memory", complaint)
+        if available() < self.limits.free:
+            raise self._end("machine", "The machine ran out of memory while your code ran.")
 
     @staticmethod
     def _is_ready(descriptor: int, event: int, seconds: float) -> bool:
@@ -329,8 +332,6 @@ class Process:
         pids = descendants(self.process.pid)
         if len(pids) > self.limits.processes + 8:  # bubblewrap's own, and a template
             return f"Your code started more than {self.limits.processes} processes."
-        if available() < self.limits.free:
-            return "The machine ran out of memory while your code ran."
         allowed = self.limits.memory + self.started
         if sum(map(resident, pids)) > allowed and sum(map(proportional, pids)) > allowed:
             return f"Your code took more than {self.limits.memory / GIB:.3g} GiB of memory."

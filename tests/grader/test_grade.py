@@ -22,7 +22,7 @@ from filelock import FileLock
 from typer.testing import CliRunner
 
 from course.__main__ import app
-from course.grader import grade, results, submission
+from course.grader import grade, results, sandbox, submission
 from course.grader.grade import GradeError, Job
 from course.grader.results import FAULT, NOT_RUN, Graded
 from course.grader.room import SandboxError
@@ -609,6 +609,13 @@ def test_without_bubblewrap_it_refuses_and_unsafe_says_so_on_every_page(tmp_path
     assert done.exit_code == 0, done.output
     for page in (tmp_path / "grades" / "index.html", tmp_path / "grades" / "feedback" / "ann.html"):
         assert "without a sandbox" in page.read_text(encoding="utf-8")
+
+
+def test_a_machine_without_memory_is_no_students_fault(monkeypatch, bubblewrap):
+    monkeypatch.setattr(sandbox, "available", lambda: 0)
+    notebook = only("02", {"02.1": solution("02.1") + "\nimport time\ntime.sleep(3)"})
+    graded = grade.grade_one(job("02", notebook))
+    assert graded.points is None and "ran out of memory" in graded.flags["fault"]
 
 
 def limit_of_memory() -> int:

@@ -404,7 +404,7 @@ def test_a_machine_without_memory_ends_the_submission(boxes, monkeypatch):
         monkeypatch.setattr(sandbox, "available", lambda: TIGHT.free - 1)
         with pytest.raises(Ended, match="The machine ran out of memory") as ended:
             run(box, "import time; time.sleep(5)")
-    assert ended.value.kind == "memory"
+    assert ended.value.kind == "machine"
 
 
 def test_buffers_of_sockets_stay_small(box):

@@ -218,6 +218,7 @@ MISTAKES = {
         (_sgd(g="g = self.param_groups[0] and (-p.grad if group['maximize'] else p.grad) + self.defaults['weight_decay'] * p"), "`weight_decay` has no effect"),
         (_sgd(first="v = state['v'] * 0 + g"), "A key is missing"),
         ("class SGD(torch.optim.SGD):\n    pass", "`torch.optim` took the steps"),
+        ("class SGD(torch.optim.SGD):\n    def step(self, closure=None):\n        return super().step(closure)", "`torch.optim` took the steps"),
     ],
     "06.3": [
         (_rms(root="var + eps"), "The root is missing"),
@@ -342,6 +343,7 @@ MISTAKES = {
         (_clip(_NORM + "for p in params:\n    p.grad /= total\nreturn total"), "did not multiply by `max_norm`"),
     ],
     "06.8": [
+        ("class Dropout(nn.Module):\n    def __init__(self, p=0.5):\n        super().__init__()\n        self.p = p\n\n    def forward(self, x):\n        return torch.dropout(x, self.p, self.training)", "did the work"),
         (_dropout(train="x * (torch.rand(x.shape, dtype=x.dtype) >= self.p)"), "must be scaled up"),
         (_dropout(train="x * (torch.rand(x.shape, dtype=x.dtype) >= self.p) / self.p"), "is divided by p"),
         (_dropout(train="x * (torch.rand(x.shape, dtype=x.dtype) >= self.p) * (1 - self.p)"), "multiplied by 1 − p"),

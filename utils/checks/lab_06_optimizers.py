@@ -839,19 +839,22 @@ class DropoutModule:
         if mode == "eval, train":
             outer.train()
         leaf = x.clone().requires_grad_()
-        called, torchs = [], torch.nn.functional.dropout
-        torch.nn.functional.dropout = lambda *args, **options: called.append(1) or torchs(*args, **options)
-        try:
+        called = []
+
+        class Watch(torch.overrides.TorchFunctionMode):
+            def __torch_function__(self, function, types, args=(), kwargs=None):
+                called.append(getattr(function, "__name__", ""))
+                return function(*args, **(kwargs or {}))
+
+        with Watch():
             y = outer(leaf)
-        finally:
-            torch.nn.functional.dropout = torchs
         gradient = None
         if isinstance(y, torch.Tensor) and y.requires_grad and y.shape == x.shape:
             gradient = torch.autograd.grad(y, leaf, v.to(y.dtype), allow_unused=True)[0]
         again = outer(x)
         counts = [int((outer(x) == 0).sum()) for _ in range(4)] if x.dim() == 4 else []
         outer.eval()
-        return {"y": y, "gradient": gradient, "again": again, "counts": counts, "borrowed": bool(called), "at_rest": outer(x)}
+        return {"y": y, "gradient": gradient, "again": again, "counts": counts, "borrowed": any("dropout" in name for name in called), "at_rest": outer(x)}
 
     def judge(case, x, v, p, mode, y, gradient, again, counts, borrowed, at_rest):
         scaled = x / (1 - p)

@@ -416,19 +416,18 @@ class LayerGroups:
         names = {id(p): name for name, p in named.items()}
         result = student.layer_groups(stages, lr, factor, weight_decay)
         if not isinstance(result, list) or not all(isinstance(group, dict) and "params" in group for group in result):
-            return {"kind": type(result).__name__, "groups": [], "facts": {}}
+            return {"kind": type(result).__name__, "groups": []}
         groups = []
         for group in result:
             members = group["params"] if isinstance(group["params"], (list, tuple)) else list(group["params"])
             groups.append({"names": [names.get(id(p), "another") for p in members], "lr": group.get("lr"), "weight_decay": group.get("weight_decay")})
-        facts = {name: [p.ndim, p.requires_grad] for name, p in named.items()}
-        return {"kind": "list", "groups": groups, "facts": facts}
+        return {"kind": "list", "groups": groups}
 
-    def judge(case, widths, frozen, lr, factor, weight_decay, kind, groups, facts):
+    def judge(case, widths, norm, frozen, lr, factor, weight_decay, kind, groups):
         case.that(kind == "list" and groups, "The result should be a list of dicts, each with \"params\", \"lr\" and \"weight_decay\".")
         # the network is the judge's own knowledge: what the probe built is written down here once more
         known = {"0.conv.weight": 4, "0.conv.bias": 1}
-        if "block" in "".join(facts):
+        if norm:
             known |= {"0.block.inner.weight": 1, "0.block.inner.bias": 1, "0.block.more.0.weight": 4}
         for i in range(1, len(widths) - 1):
             known |= {f"{i}.weight": 2, f"{i}.bias": 1}
