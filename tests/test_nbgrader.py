@@ -95,10 +95,11 @@ def half(lab, which: int) -> nbformat.NotebookNode:
 
 
 def marks(folder: Path, name: str, student: str) -> dict[str, float]:
-    """nbgrader's points: {"02.1": 2.0, …}."""
+    """nbgrader's points of the checks: {"02.1": 2.0, …}; written answers wait for a person."""
     with Gradebook(f"sqlite:///{folder}/gradebook.db") as gradebook:
         notebook = gradebook.find_submission_notebook(name, name, student)
-        return {grade.cell.name.removeprefix("check-").replace("-", "."): grade.score for grade in notebook.grades}
+        scores = {grade.cell.name: grade.score for grade in notebook.grades}
+    return {name.removeprefix("check-").replace("-", "."): score for name, score in scores.items() if name.startswith("check-")}
 
 
 def test_autograding_gives_what_our_grader_gives(lab, system_program):
