@@ -1,32 +1,18 @@
-"""A few hundred damaged notebooks and odd file names, the same ones each time; for long:
-
-    FUZZ_EXAMPLES=200000 pytest tests/grader/test_fuzz.py
-
-draws new ones. What that finds is kept here as an `@example`.
-"""
+"""Damaged notebooks and odd file names; what a long run finds is kept here as an `@example`."""
 
 import copy
 import json
-import os
 import random
 
 from folders import archive, put
-from hypothesis import HealthCheck, example, given, settings
+from fuzzing import FUZZ
+from hypothesis import example, given
 from hypothesis import strategies as st
 from states import is_sentence, raw, solved
 
 from course.grader.finding import find
 from course.grader.notebook import Unreadable, read_notebook
 from course.grader.submission import lab_of, prepare, release
-
-LONG = "FUZZ_EXAMPLES" in os.environ
-FUZZ = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", 150)),
-    deadline=None,
-    derandomize=not LONG,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 
 
 def never_crashes(data: bytes, lab: str = "02") -> None:

@@ -5,7 +5,8 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from fuzzing import FUZZ
+from hypothesis import given
 from hypothesis import strategies as st
 
 from course.grader import wire
@@ -89,13 +90,13 @@ values = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None)
+@FUZZ
 @given(values)
 def test_any_plain_value_comes_back_equal(value):
     assert same(cross(value), value)
 
 
-@settings(deadline=None)
+@FUZZ
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_value_or_a_refusal(data):
     try:
@@ -117,7 +118,7 @@ nodes = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None)
+@FUZZ
 @given(nodes, st.binary(max_size=64))
 def test_any_header_is_a_value_or_a_refusal(node, body):
     header = json.dumps(node).encode()
@@ -129,7 +130,7 @@ def test_any_header_is_a_value_or_a_refusal(node, body):
     wire.pack(value)  # what was let in can be written down
 
 
-@settings(deadline=None)
+@FUZZ
 @given(values, st.data())
 def test_a_damaged_frame_is_a_value_or_a_refusal(value, data):
     frame = bytearray(wire.pack(value))
