@@ -1,13 +1,14 @@
-"""One augmented epoch of CIFAR-10's training images, no model: `utils.data.Batches` beside torchvision's pipeline.
+"""One augmented epoch of CIFAR-10's training images, no model: `utils.data.Batches` beside torchvision's pipelines.
 
     python -m benchmarks.pipeline [--short] [--repeats 5] [--batch-size 500]
 
-The peer is what the tutorials do: a PIL image at a time through `RandomCrop(32, padding=2)`, `RandomHorizontalFlip`,
+The first peer is what the tutorials do: a PIL image at a time through `RandomCrop(32, padding=2)`, `RandomHorizontalFlip`,
 `ToTensor` and `Normalize`, in a `DataLoader` with two workers. It gets every advantage that costs the comparison
-nothing: its arrays lie in memory, its workers are started and warm before the clock runs (`persistent_workers`), and
-it pads with zeros, which is faster for it than the mirrored pixels that `Batches` pads with. `Batches` sets up once,
-too; that time is printed apart. Both shuffle, and give float32 batches of the same size. They run in turn, so that
-a change in the machine's pace meets both.
+nothing: its arrays lie in memory, its workers are started and warm before the clock runs (`persistent_workers`). The
+second is torchvision's v2 on whole batches of a tensor, where a crop and a flip are drawn for the batch. All pad with
+mirrored pixels. `Batches` sets up once; that time is printed apart. All shuffle, and give float32 batches of the same
+size, whose mean and standard deviation are printed: they do the same to the images. They run in turn, so that a change
+in the machine's pace meets all.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import time
 import torch
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
+from torchvision.transforms import v2
 
 from utils.data import MEAN, STD, Batches, CIFAR10Dataset, cifar10
 
@@ -32,7 +34,7 @@ def epoch(batches) -> tuple[float, int]:
 def peer(count: int, batch_size: int) -> DataLoader:
     """torchvision's per-image pipeline over the first `count` training images."""
     augment = transforms.Compose([
-        transforms.RandomCrop(32, padding=2),
+        transforms.RandomCrop(32, padding=2, padding_mode="reflect"),
         transforms.RandomHorizontalFlip(),
         transforms.ToTensor(),
         transforms.Normalize(MEAN, STD),
@@ -41,6 +43,21 @@ def peer(count: int, batch_size: int) -> DataLoader:
     if count < len(dataset):
         dataset = Subset(dataset, range(count))
     return DataLoader(dataset, batch_size, shuffle=True, num_workers=2, persistent_workers=True)
+
+
+class WholeBatches:
+    """torchvision's v2 on the whole batches of a tensor."""
+
+    def __init__(self, images: torch.Tensor, labels: torch.Tensor, batch_size: int):
+        self.images, self.labels, self.batch_size = images, labels, batch_size
+        self.augment = v2.Compose([
+            v2.RandomCrop(32, padding=2, padding_mode="reflect"), v2.RandomHorizontalFlip(),
+            v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD),
+        ])  # fmt: skip
+
+    def __iter__(self):
+        for rows in torch.randperm(len(self.images)).split(self.batch_size):
+            yield self.augment(self.images[rows]), self.labels[rows]
 
 
 def main() -> None:
@@ -59,7 +76,9 @@ def main() -> None:
     start = time.perf_counter()
     ours = Batches(data.train_images[:count], data.train_labels[:count], options.batch_size, shuffle=True, augment=True)
     print(f"Batches is set up in {time.perf_counter() - start:.2f} s")
-    pipelines = {"torchvision, 2 workers": peer(count, options.batch_size), "utils.data.Batches": ours}
+    images, labels = data.train_images[:count], data.train_labels[:count]
+    pipelines = {"PIL, 2 workers": peer(count, options.batch_size),
+                 "v2 on batches": WholeBatches(images, labels, options.batch_size), "utils.data.Batches": ours}  # fmt: skip
 
     seconds = {name: [] for name in pipelines}
     for repeat in range(-1, repeats):  # the first round only warms up
@@ -69,13 +88,16 @@ def main() -> None:
             if repeat >= 0:
                 seconds[name].append(took)
 
-    print(f"\n{'':24}{'median s':>10}{'best s':>10}{'worst s':>10}{'images/s (median)':>20}")
+    print(f"\n{'':24}{'median s':>10}{'best s':>10}{'worst s':>10}{'images/s (median)':>20}{'mean':>8}{'std':>8}")
     for name, times in seconds.items():
         middle = statistics.median(times)
-        print(f"{name:24}{middle:10.3f}{min(times):10.3f}{max(times):10.3f}{count / middle:20,.0f}")
-    ratios = [theirs / mine for theirs, mine in zip(*seconds.values())]
-    print(f"\nBatches is {statistics.median(ratios):.1f} times as fast (median of {repeats} pairs; "
-          f"lowest {min(ratios):.1f}, highest {max(ratios):.1f})")
+        pixels = torch.cat([x for x, _ in pipelines[name]])
+        print(f"{name:24}{middle:10.3f}{min(times):10.3f}{max(times):10.3f}{count / middle:20,.0f}{pixels.mean():8.3f}{pixels.std():8.3f}")
+    *peers, mine = seconds
+    for name in peers:
+        ratios = [theirs / own for theirs, own in zip(seconds[name], seconds[mine])]
+        print(f"\nBatches is {statistics.median(ratios):.1f} times as fast as {name} (median of {repeats} rounds; "
+              f"lowest {min(ratios):.1f}, highest {max(ratios):.1f})")
 
 
 if __name__ == "__main__":
