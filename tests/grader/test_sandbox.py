@@ -195,7 +195,8 @@ def test_what_the_graded_lab_builds_is_not_there(box):
 def test_every_module_of_the_view_still_imports(lab):
     """Cutting a name out of a module must not break the rest of it."""
     for name, content in room.view(lab).items():
-        compile(content, name, "exec")
+        if name.endswith(".py"):
+            compile(content, name, "exec")
         assert "checks/lab_" not in name and not name.startswith("course/build")
 
 
