@@ -292,15 +292,23 @@ def _owned(files: list[File], said: dict[str, tuple[str, str]], unplaced: list[U
 
 
 def _doubtful(files: list[File], named: dict[str, _Owned | None]) -> set[str]:
-    """Files with a platform's name, in a folder most of whose neighbours lead to none: its owner may have made it up."""
-    leads = defaultdict(lambda: defaultdict(bool))  # folder -> entry -> whether there is such a name at it or below
+    """Files with a platform's name whose owner may have made it up.
+
+    They lie in a folder or archive with fewer students of a platform than it has neighbours with none: among students'
+    own folders it is one of these, and not a platform's download beside some late submissions.
+    """
+    leads = defaultdict(lambda: defaultdict(set))  # folder -> entry -> the students that platforms name at it or below
     for file in files:
         if file.is_notebook:
             for place, part in enumerate(file.parts):
-                leads[file.parts[:place]][part] |= named[file.origin] is not None
-    without = {folder for folder, entries in leads.items() if sum(entries.values()) < len(entries) / 2}
-    return {origin for origin, one in named.items()
-            if one and any(one.file.parts[:place] in without for place in range(one.depth))}  # fmt: skip
+                leads[file.parts[:place]][part].update({named[file.origin].student} if named[file.origin] else ())
+    plain = {folder: sum(not students for students in entries.values()) for folder, entries in leads.items()}
+
+    def is_doubtful(one: _Owned) -> bool:
+        outer = [(one.file.parts[:place], one.file.parts[place]) for place in range(one.depth)]
+        return any(len(leads[folder][entry]) < plain.get(folder, 0) for folder, entry in outer)
+
+    return {origin for origin, one in named.items() if one and is_doubtful(one)}
 
 
 def _by_layout(files: list[File]) -> list[_Owned]:
