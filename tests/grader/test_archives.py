@@ -181,3 +181,9 @@ def test_many_submissions_in_one_archive_take_linear_time(tmp_path):
     assert len({one.student for one in found}) == 1000 and unplaced == []
     assert all(one.read() == NOTEBOOK for one in found)
     assert archives._archive_at.cache_info().misses == 1
+
+
+def test_a_member_without_a_name(tmp_path):
+    """Found by test_fuzz.py: what follows a null byte in a name is not read."""
+    put(tmp_path, "jane_02_autograd.zip", data=archive({"jane.ipynb": NOTEBOOK, "x.ipynb": b"{}"}).replace(b"x.ipynb", b"\0.ipynb"))
+    assert [one.origin for one in find(tmp_path)[0]] == ["jane_02_autograd.zip/jane.ipynb"]
