@@ -54,7 +54,6 @@ class _Owned:
     newest: tuple[int, ...]  # the platform's number, the copy's, seconds: the greatest of several counts
     depth: int = 0  # of the part that names the student: a name further out beats it, which no student can forge
     number: str = ""  # of the student on the platform
-    is_local: bool = False  # that number is of one assignment only
     platform: str = ""  # as in `Found`
 
 
@@ -176,8 +175,8 @@ def _told_apart(ones: list[_Owned]) -> list[_Owned]:
     """Students of one name with the platform's number added, where the numbers show that they are several."""
     numbers = defaultdict(set)
     for one in ones:
-        if one.number:
-            numbers[one.student, one.lab if one.is_local else ""].add(one.number)
+        if one.number:  # Moodle counts anew in each assignment
+            numbers[one.student, one.lab if one.platform.startswith("moodle") else ""].add(one.number)
     several = {student for (student, _), those in numbers.items() if len(those) > 1}
     return [
         replace(one, student=f"{one.student} {one.number}") if one.student in several and one.number else one
@@ -256,10 +255,9 @@ def _of_platform(file: File) -> _Owned | None:
                 platform = f"{name} {number}" if name and number else ""
                 if student.casefold() == "participant" or student == "anon":
                     student, number = f"{student} {number}", ""
-                # Moodle counts anew in each assignment.
                 newest = stamp, copy, file.modified
                 lab = lab or _lab_around(file)
-                return _Owned(file, student, lab, newest, place, number, pattern is _MOODLE, platform)
+                return _Owned(file, student, lab, newest, place, number, platform)
     return None
 
 

@@ -71,33 +71,12 @@ def view(lab: str) -> dict[str, bytes]:
     for name in ("engine.py", "panel.py"):
         files[f"utils/checks/{name}"] = (ROOT / "utils" / "checks" / name).read_bytes()
     files["utils/checks/__init__.py"] = (grader / "sandbox_checks.py").read_bytes()
-    files["utils/widgets/__init__.py"] = lazy(files["utils/widgets/__init__.py"].decode()).encode()
     for module, names in BUILT.get(lab, {}).items():
         name = f"utils/{module}.py"
         if name in files:
             whole = HIDDEN.format(lab=lab) if names is None else without(files[name].decode(), names, lab)
             files[name] = whole.encode()
     return files
-
-
-LAZY = '''"""The widgets, each imported once it is asked for: the grader runs no demo."""
-
-import importlib
-
-WHERE = {where!r}
-
-
-def __getattr__(name):
-    if name not in WHERE:
-        raise AttributeError(f"module {{__name__!r}} has no attribute {{name!r}}")
-    return getattr(importlib.import_module(f".{{WHERE[name]}}", __name__), name)
-'''
-
-
-def lazy(source: str) -> str:
-    """A package's `__init__` that imports from its modules, so that it does when it must."""
-    imports = [node for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)]
-    return LAZY.format(where={alias.name: node.module for node in imports for alias in node.names})
 
 
 def imported(lab: str) -> list[str]:

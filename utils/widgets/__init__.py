@@ -1,13 +1,24 @@
-"""Pictures that follow a slider: one module a widget, each with a function that draws and a function that shows."""
+"""Pictures that follow a slider: one module a widget, each with a function that draws and a function that shows.
 
-from .lab_01_broadcasting import broadcasting
-from .lab_02_rolling_point import rolling_point
-from .lab_03_augmentation import augmentation
-from .lab_04_convolution import convolution
-from .lab_05_logits import logits
-from .lab_06_descent import descent
-from .lab_09_intervals import intervals
-from .lab_10_feature_maps import feature_maps
-from .lab_11_what_if import what_if
+`widgets.logits()` finds `logits` in its module, which is imported then: some take torchvision along, which takes a second.
+"""
 
-__all__ = ["augmentation", "broadcasting", "convolution", "descent", "feature_maps", "intervals", "logits", "rolling_point", "what_if"]
+import importlib
+
+MODULES = {
+    "broadcasting": "lab_01_broadcasting",
+    "rolling_point": "lab_02_rolling_point",
+    "augmentation": "lab_03_augmentation",
+    "convolution": "lab_04_convolution",
+    "logits": "lab_05_logits",
+    "descent": "lab_06_descent",
+    "intervals": "lab_09_intervals",
+    "feature_maps": "lab_10_feature_maps",
+    "what_if": "lab_11_what_if",
+}
+
+
+def __getattr__(name: str):
+    if name not in MODULES:
+        raise AttributeError(f"utils.widgets has no {name}; it has {', '.join(MODULES)}.")
+    return getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), name)
