@@ -281,7 +281,7 @@ def _owned(files: list[File], said: dict[str, tuple[str, str]], unplaced: list[U
         elif student:
             lab, _, copy = _of_stem(file.stem)
             one = one or _Owned(file, "", lab, (0, copy, file.modified))
-            owned.append(replace(one, student=student, number="", depth=-1))
+            owned.append(replace(one, student=student, number="", platform="", depth=-1))
         elif one:
             owned.append(one)
         else:

@@ -290,6 +290,9 @@ def test_a_platforms_name_in_a_students_own_folder_is_nobodys(tmp_path, around):
     put(tmp_path, f"{around}mallory.zip", data=archive(["carol_4711_123_02.ipynb", "m/zed_assignsubmission_file_/02.ipynb"]))
     found, unplaced = find(tmp_path)
     assert [(one.student, one.platform) for one in found] == [("bob", ""), ("carol", ""), ("li", "")]
+    (tmp_path / "map.csv").write_text(f"file,student,lab\n{around}eve/alice_4711_123456_02_autograd.ipynb,eve,02\n")
+    eve = next(one for one in find(tmp_path, mapping=tmp_path / "map.csv")[0] if one.student == "eve")
+    assert eve.platform == ""  # the number in the name is Alice's
     assert len(unplaced) == 4 and all("learning platform" in one.reason and is_sentence(one.reason) for one in unplaced)
 
 
