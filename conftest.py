@@ -1,5 +1,6 @@
 """What tests share: the environment of each notebook that nbval runs, system packages, a folder that refuses."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -61,21 +62,34 @@ def system_program():
     return find
 
 
-@pytest.fixture(params=[0o555, 0o000], ids=["read only", "not even read"])
-def closed_folder(request):
-    """A folder that may not be written, not even by root: who is nobody for the while."""
-    with tempfile.TemporaryDirectory() as name:
-        os.chmod(name, request.param)
+@pytest.fixture
+def nobody():
+    """A context in which root is nobody: who may read and write what everyone may."""
+
+    @contextlib.contextmanager
+    def context():
         is_root = os.geteuid() == 0
         if is_root:
             os.seteuid(65534)
-            if not os.access(__file__, os.R_OK, effective_ids=True):
-                os.seteuid(0)
-                pytest.skip("nobody but root may read this checkout")
         try:
-            yield Path(name)
+            yield
         finally:
             if is_root:
                 os.seteuid(0)
+
+    return context
+
+
+@pytest.fixture(params=[0o555, 0o000], ids=["read only", "not even read"])
+def closed_folder(request, nobody):
+    """A folder that may not be written, not even by root: who is nobody for the while."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, request.param)
+        try:
+            with nobody():
+                if not os.access(__file__, os.R_OK, effective_ids=True):
+                    pytest.skip("nobody but root may read this checkout")
+                yield Path(name)
+        finally:
             os.chmod(name, 0o755)
         assert list(Path(name).iterdir()) == []

@@ -75,6 +75,10 @@ def grade(
     except KeyboardInterrupt:
         typer.echo(f"Stopped. What is graded is kept in {out}; the same command goes on from there.", err=True)
         raise typer.Exit(130) from None
+    _say_where(out)
+
+
+def _say_where(out: Path) -> None:
     typer.echo(f"Grades: {out / 'grades.csv'}. Overview: {out / 'index.html'}. Feedback: {out / 'feedback'}.")
 
 
@@ -94,7 +98,7 @@ def merge(
         raise typer.Exit(1) from None
     for sentence in problems:
         typer.echo(sentence, err=True)
-    typer.echo(f"Grades: {out / 'grades.csv'}. Overview: {out / 'index.html'}. Feedback: {out / 'feedback'}.")
+    _say_where(out)
 
 
 @app.command()

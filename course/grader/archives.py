@@ -123,7 +123,7 @@ def _members(
     outer = (*file.parts[:-1], re.sub(r"\.zip$", "", file.parts[-1], flags=re.IGNORECASE))
     for index, info in enumerate(archive.infolist()):
         parts = tuple(part for part in re.split(r"[\\/]+", _shown(_member_name(info))) if part not in ("", ".", ".."))
-        if info.is_dir() or not parts or any(map(_is_junk, parts)):
+        if not parts or info.is_dir() or any(map(_is_junk, parts)):  # a name may be empty, which `is_dir` cannot bear
             continue
         origin = cut("/".join((file.origin, *parts)), 1000)
         if max(map(len, parts)) > MAX_NAME or stat.S_ISLNK(info.external_attr >> 16):

@@ -7,7 +7,7 @@
 - All capabilities, and the way back to them (`no_new_privs`).
 - System calls that no notebook needs, by a seccomp filter: into other processes and namespaces, memory that no limit
   counts (memfd, System V, large socket buffers), keys that outlive the process, sockets that no network namespace holds
-  back (vsock).
+  back (vsock), and watching which files others open.
 
 What stays possible: a lock (flock) on a file of Python's own, which is shown read-only; no program of the grader asks for one.
 Buffers of pipes and sockets are the kernel's memory, which no limit counts: the grader ends a submission when the machine's

@@ -54,7 +54,6 @@ class _Owned:
     newest: tuple[int, ...]  # the platform's number, the copy's, seconds: the greatest of several counts
     depth: int = 0  # of the part that names the student: a name further out beats it, which no student can forge
     number: str = ""  # of the student on the platform
-    is_local: bool = False  # that number is of one assignment only
     platform: str = ""  # as in `Found`
 
 
@@ -176,8 +175,8 @@ def _told_apart(ones: list[_Owned]) -> list[_Owned]:
     """Students of one name with the platform's number added, where the numbers show that they are several."""
     numbers = defaultdict(set)
     for one in ones:
-        if one.number:
-            numbers[one.student, one.lab if one.is_local else ""].add(one.number)
+        if one.number:  # Moodle counts anew in each assignment
+            numbers[one.student, one.lab if one.platform.startswith("moodle") else ""].add(one.number)
     several = {student for (student, _), those in numbers.items() if len(those) > 1}
     return [
         replace(one, student=f"{one.student} {one.number}") if one.student in several and one.number else one
@@ -256,10 +255,9 @@ def _of_platform(file: File) -> _Owned | None:
                 platform = f"{name} {number}" if name and number else ""
                 if student.casefold() == "participant" or student == "anon":
                     student, number = f"{student} {number}", ""
-                # Moodle counts anew in each assignment.
                 newest = stamp, copy, file.modified
                 lab = lab or _lab_around(file)
-                return _Owned(file, student, lab, newest, place, number, pattern is _MOODLE, platform)
+                return _Owned(file, student, lab, newest, place, number, platform)
     return None
 
 
@@ -283,7 +281,7 @@ def _owned(files: list[File], said: dict[str, tuple[str, str]], unplaced: list[U
         elif student:
             lab, _, copy = _of_stem(file.stem)
             one = one or _Owned(file, "", lab, (0, copy, file.modified))
-            owned.append(replace(one, student=student, number="", depth=-1))
+            owned.append(replace(one, student=student, number="", platform="", depth=-1))
         elif one:
             owned.append(one)
         else:
@@ -292,15 +290,23 @@ def _owned(files: list[File], said: dict[str, tuple[str, str]], unplaced: list[U
 
 
 def _doubtful(files: list[File], named: dict[str, _Owned | None]) -> set[str]:
-    """Files with a platform's name, in a folder most of whose neighbours lead to none: its owner may have made it up."""
-    leads = defaultdict(lambda: defaultdict(bool))  # folder -> entry -> whether there is such a name at it or below
+    """Files with a platform's name whose owner may have made it up.
+
+    They lie in a folder or archive with fewer students of a platform than it has neighbours with none: among students'
+    own folders it is one of these, and not a platform's download beside some late submissions.
+    """
+    leads = defaultdict(lambda: defaultdict(set))  # folder -> entry -> the students that platforms name at it or below
     for file in files:
         if file.is_notebook:
             for place, part in enumerate(file.parts):
-                leads[file.parts[:place]][part] |= named[file.origin] is not None
-    without = {folder for folder, entries in leads.items() if sum(entries.values()) < len(entries) / 2}
-    return {origin for origin, one in named.items()
-            if one and any(one.file.parts[:place] in without for place in range(one.depth))}  # fmt: skip
+                leads[file.parts[:place]][part].update({named[file.origin].student} if named[file.origin] else ())
+    plain = {folder: sum(not students for students in entries.values()) for folder, entries in leads.items()}
+
+    def is_doubtful(one: _Owned) -> bool:
+        outer = [(one.file.parts[:place], one.file.parts[place]) for place in range(one.depth)]
+        return any(len(leads[folder][entry]) < plain.get(folder, 0) for folder, entry in outer)
+
+    return {origin for origin, one in named.items() if one and is_doubtful(one)}
 
 
 def _by_layout(files: list[File]) -> list[_Owned]:

@@ -290,7 +290,17 @@ def test_a_platforms_name_in_a_students_own_folder_is_nobodys(tmp_path, around):
     put(tmp_path, f"{around}mallory.zip", data=archive(["carol_4711_123_02.ipynb", "m/zed_assignsubmission_file_/02.ipynb"]))
     found, unplaced = find(tmp_path)
     assert [(one.student, one.platform) for one in found] == [("bob", ""), ("carol", ""), ("li", "")]
+    (tmp_path / "map.csv").write_text(f"file,student,lab\n{around}eve/alice_4711_123456_02_autograd.ipynb,eve,02\n")
+    eve = next(one for one in find(tmp_path, mapping=tmp_path / "map.csv")[0] if one.student == "eve")
+    assert eve.platform == ""  # the number in the name is Alice's
     assert len(unplaced) == 4 and all("learning platform" in one.reason and is_sentence(one.reason) for one in unplaced)
+
+
+def test_a_platforms_download_may_lie_beside_late_submissions(tmp_path):
+    students = [f"s{number}_47{number}_100000_02_autograd.ipynb" for number in range(10, 15)]
+    put(tmp_path, "canvas.zip", data=archive(students))
+    put(tmp_path, "ann_02_autograd.ipynb", "ben_02_autograd.ipynb", "late/cy/02_autograd.ipynb", "late/dan/02_autograd.ipynb")
+    assert {one.student for one in find(tmp_path)[0]} == {*(f"s{number}" for number in range(10, 15)), "ann", "ben", "cy", "dan"}
 
 
 @pytest.mark.parametrize("part", ["notebook______", "my_", "final ", "_", "1_1_", "lab ", "a_assignsubmission_", "copy (1)", "02 . "])
