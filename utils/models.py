@@ -106,9 +106,8 @@ class FastNet(nn.Module):
 
     def __init__(self, widths: tuple[int, int, int] = (16, 64, 64), num_classes: int = 10):
         super().__init__()
-        self.whitening = nn.Conv2d(3, 24, kernel_size=2)  # 24: twelve directions of a 2×2×3 patch, each with both signs
-        self.whitening.weight.requires_grad_(False)
-        nn.init.zeros_(self.whitening.bias)
+        self.whitening = nn.Conv2d(3, 24, kernel_size=2, bias=False)  # twelve directions of 2×2×3, each with both signs
+        self.whitening.requires_grad_(False)  # nothing to train there, so no gradient need come back to the largest layer
         self.blocks = nn.Sequential(
             nn.GELU(),
             ConvBlock(24, widths[0]),

@@ -5,8 +5,10 @@ CPU gives the same numbers again. On a GPU, some kernels add in an order that va
 Between machines or torch versions nothing is promised beyond a few digits.
 """
 
+import ctypes
 import os
 import random
+import sys
 
 import numpy as np
 import torch
@@ -33,15 +35,27 @@ def seed_everything(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 there: on GPUs since 2020, on CPUs with AMX or AVX512-BF16 (lab 08).
+def half_precision(device: torch.device) -> torch.dtype | None:
+    """The 16-bit floats that are faster than float32 there; None where none are (lab 08).
 
-    Others have no unit for it: torch computes the same numbers there, but not sooner.
+    bfloat16 on NVIDIA's GPUs since 2020 and on CPUs with AMX or AVX512-BF16, float16 on older GPUs. On other CPUs torch
+    takes them too, but without a unit for it that is no sooner done.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     known = torch.cpu.get_capabilities() if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+    return torch.bfloat16 if known.get("avx512_bf16") or known.get("amx_bf16") else None
+
+
+def keep_freed_memory() -> bool:
+    """Have the C library keep the large blocks that are freed, for the next ones; whether it can: Linux's can (lab 08).
+
+    By default glibc returns blocks of 32 MB and more to the system, which hands out zeroed pages the next time. A
+    training step frees and asks for hundreds of MB. https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    trim_threshold, mmap_threshold, most = -1, -3, 2**31 - 1
+    return bool(mallopt and mallopt(mmap_threshold, most) and mallopt(trim_threshold, most))
 
 
 def full() -> bool:
