@@ -76,7 +76,8 @@ def main() -> None:
     for seed in range(seeds):
         runtime.seed_everything(seed)
         seconds, accuracies = tutorial(epochs)
-        print(f"tutorial: {seconds:7.1f} s, {100 * accuracies[-1]:.1f} % (its best epoch on these very images: {100 * max(accuracies):.1f} %)")
+        last, best = 100 * accuracies[-1], 100 * max(accuracies)
+        print(f"tutorial: {seconds:7.1f} s, {last:.1f} % (its best epoch on these very images: {best:.1f} %)")
         own, accuracy = cached()
         print(f"cached:   {own:7.1f} s, {100 * accuracy:.1f} %; {seconds / own:.1f} times as fast", flush=True)
 

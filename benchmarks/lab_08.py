@@ -17,7 +17,6 @@ import statistics
 import time
 
 import torch
-from torch import nn
 
 from utils import data, recipe, runtime, training
 from utils.callbacks import MixedPrecision, Schedule
@@ -25,7 +24,7 @@ from utils.models import FastNet
 
 QUICK, FULL = 100_000, 550_000  # image presentations, as in the lab
 QUICK_WIDTHS, FULL_WIDTHS = (16, 64, 64), (64, 256, 256)
-PARTS = ("whitening", "augmentation", "start as a copy", "Muon", "large rate for biases", "label smoothing", "schedule")
+PARTS = ("whitening", "augmentation", "Muon", "label smoothing", "schedule")
 
 
 def run(sets: tuple, epochs: int, seed: int, device: torch.device, widths: tuple[int, ...] = QUICK_WIDTHS,
@@ -47,12 +46,8 @@ def run(sets: tuple, epochs: int, seed: int, device: torch.device, widths: tuple
     model = FastNet(widths)
     if without != "whitening":
         model.whiten(data.normalize(images[:2000]))
-    if without == "start as a copy":
-        for conv in (part for part in model.blocks.modules() if isinstance(part, nn.Conv2d)):
-            conv.reset_parameters()
     model.to(device, memory_format=torch.channels_last)
-    changed = {"label smoothing": {"label_smoothing": 0.0}, "large rate for biases": {"bias_boost": 1.0},
-               "schedule": {"schedule": lambda step, total: 0.5}}.get(without, {})  # fmt: skip
+    changed = {"label smoothing": {"label_smoothing": 0.0}, "schedule": {"schedule": lambda step, total: 0.5}}.get(without, {})
     loss_fn, optimizer, scheduler = recipe.fast_recipe(model, epochs * len(batches), **changed)
     if without == "Muon":  # the convolutions' settings before there was Muon
         old = {"orthogonal": False, "initial_lr": 0.4, "momentum": 0.85, "weight_decay": 0.00125}

@@ -10,7 +10,7 @@
 # # 08 · CIFAR-10: from a folder of images to a trained classifier
 #
 # **You will be able to** prepare an image dataset; design a convolutional network and count its parameters; assemble a training run from a `Learner` and callbacks, and write a callback of your own; save and load weights;
-# judge a classifier beyond one number; recognize five famous bugs by their curves; train on a CPU in half a minute what took tutorials five.
+# judge a classifier beyond one number; recognize five famous bugs by their curves; train on a CPU in half a minute a network far better than what tutorials train in several.
 #
 # **Time** 180 min, of which your computer computes about three · **Know first** labs 01 and 02; lab 07 builds the training loop that is used here
 #
@@ -852,7 +852,7 @@ progress("08")
 # %% [markdown]
 # ## 9 · Make it fast and good
 #
-# A well-known two-epoch tutorial reaches 56 % on this data and takes minutes for it on two cores. We want over 76 % in less time. Nothing below is a secret; most of it comes from Keller Jordan's [94 % on CIFAR-10 in 3.29 seconds on a single GPU](https://arxiv.org/abs/2404.00498).
+# PyTorch's own two-epoch tutorial reaches 55 % on this data and takes minutes for it on two cores. We want 80 % in a quarter of the time. Nothing below is a secret; most of it comes from Keller Jordan's [94 % on CIFAR-10 in 3.29 seconds on a single GPU](https://arxiv.org/abs/2404.00498), and each part is here because it pays: how much, says a table at the end.
 #
 # **Batches in memory.** The usual pipeline opens, transforms and normalizes each image by itself, in Python. All of CIFAR-10 is 180 MB: keep it in memory as one tensor, and cut out whole batches. (*About 3 s.*)
 
@@ -907,13 +907,28 @@ plain, last = seconds_per_step(torch.contiguous_format), seconds_per_step(torch.
 print(f"a step on 250 images: {1000 * plain:.0f} ms as usual, {1000 * last:.0f} ms in channels_last")
 
 # %% [markdown]
-# **Fewer digits.** Lab 07's `MixedPrecision`: convolutions compute in bfloat16, three digits in place of seven, and the weights stay float32. GPUs, and a few processors (since about 2022 those of servers and some desktops, not most laptops), have units for it and are about twice as fast. Others only pretend, slowly. So ask first. (*About 5 s.*)
+# **Fewer digits.** Lab 07's `MixedPrecision`: convolutions compute with 16 bits a number, the weights keep their 32. In bfloat16 that is three digits in place of seven, which gradients bear well. GPUs have units for it, and so have the processors of servers and some desktops since about 2022, but hardly any laptop: there torch takes such numbers too, and is no faster. So ask first. (*About 5 s.*)
 
 # %% tags=["demo"]
-use_bfloat16 = runtime.fast_bfloat16(device)
-with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16):
+half = runtime.half_precision(device)
+with torch.autocast(device.type, half, enabled=half is not None):
     fewer = seconds_per_step(torch.channels_last)
-print(f"bfloat16 is {'' if use_bfloat16 else 'not '}fast here: a step takes {1000 * fewer:.0f} ms")
+print(f"a step on 250 images: {1000 * last:.0f} ms in float32, {1000 * fewer:.0f} ms in {half}" if half else "no 16-bit floats that are faster here")
+
+# %% [markdown]
+# **Memory that stays.** A training step asks for hundreds of megabytes and gives them back at its end. By default Linux takes back every block of more than 32 MB, and fills it with zeros before it lends it again. One call has Python's memory manager keep such blocks for the next step; the numbers stay the same to the last bit.
+
+# %% tags=["demo"]
+def seconds_per_tensor(repeats=20):
+    """Time to make what the first layer returns for a batch of 500: 46 MB."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        torch.ones(500, 24, 31, 31)
+    return (time.perf_counter() - start) / repeats
+
+
+before, kept, after = seconds_per_tensor(), runtime.keep_freed_memory(), seconds_per_tensor()
+print(f"46 MB of ones: {1000 * before:.0f} ms as usual, {1000 * after:.0f} ms in memory that is kept" if kept else "this system has no such switch")
 
 # %% [markdown]
 # **A schedule.** A large learning rate gets far quickly but cannot settle: it jumps about the minimum. So rise to a large rate, then go down to a small one: *one cycle*, a triangle over the whole run. The first steps are small because fresh weights give wild gradients.
@@ -1012,9 +1027,8 @@ except NotAttempted:
 # %% [markdown]
 # **A network for the purpose.** `FastNet` is small: three blocks of widths 16, 64 and 64. What is special:
 #
-# - *A frozen first layer.* Neighbouring pixels are nearly equal, and a network spends its first steps on learning to see past that. How patches of 2 × 2 pixels vary can be computed directly (the eigenvectors of their covariance): the first layer's filters are set from it and never trained. Its outputs are uncorrelated and of equal size: **whitened**.
+# - *A frozen first layer.* Neighbouring pixels are nearly equal, and a network spends its first steps on learning to see past that. How patches of 2 × 2 pixels vary can be computed directly (the eigenvectors of their covariance): the first layer's filters are set from it and never trained. Its outputs are uncorrelated and of equal size: **whitened**. And as nothing is trained there, no gradient need be computed for the largest of all layers.
 # - *Pool early.* In each block the pooling stands right after the first convolution, so that the rest works on a quarter of the places.
-# - *Start as a copy.* The convolutions begin as "pass the channels on" (`nn.init.dirac_`), so that signal and gradient get through from the first step.
 # - *Small logits.* The logits are divided by 9, which keeps the first losses calm.
 
 # %% tags=["demo"]
@@ -1053,36 +1067,42 @@ print(inspect.getsource(recipe.fast_recipe))
 # - *Muon for the convolutions.* With batches of 500: such a step pays when the gradient is not too noisy.
 # - *Nesterov momentum*, 0.6 and 0.85, less than usual: in a run of a few hundred steps an average over the last few gradients is long enough.
 # - *Label smoothing 0.2*: the target is not "certainly a cat" but 82 % cat and 2 % each of the others. The network is not driven to be ever more certain, and mislabelled images do less harm.
-# - *A larger rate for the biases* of the batch norms: they have far to go, and few steps to do it in.
-# - *Weight decay* pulls the weights towards 0, and is divided by the same factor, so that its pull on the biases stays the same. Muon needs none: it keeps each convolution at one size.
+# - *Weight decay* pulls the last layer's weights and the norms' biases towards 0. Muon needs none: it keeps each convolution at one size.
 #
-# What is each part worth? Leave it out, and train with all the others (two epochs, three seeds; `python -m benchmarks lab_08 --without`):
+# What is each part worth? Leave it out, and train with all the others (`python -m benchmarks lab_08 --without`; two epochs: mean of three starts; eight: blocks of 32, 64 and 128, one start):
 #
-# | without | test accuracy |
-# | --- | ---: |
-# @@TABLE@@
+# | left out | validation accuracy, two epochs | eight epochs |
+# | --- | ---: | ---: |
+# | nothing | 80.8 % | 88.0 % |
+# | the schedule (half the peak rate, constant) | 69.6 % | |
+# | Muon (SGD in its place) | 73.5 % | |
+# | whitening | 78.1 % | |
+# | augmentation | 80.9 % | 86.7 % |
+# | label smoothing | 80.9 % | 87.6 % |
+#
+# The kind of step and its schedule are most of it. And what a part is worth depends on the run: in two epochs no image is seen often enough to be learnt by heart, so augmentation has nothing to do yet; in eight it has. Two parts of the published recipe are not here, for they were worth nothing in either: convolutions that start as a copy of their input (`nn.init.dirac_`), and a rate 64 times as large for the norms' biases. Measure before you believe.
 #
 # ### Now train it
 #
-# The run is measured in images, not in epochs, so that it is as long on any dataset: about 100,000 images on a CPU, two epochs of CIFAR-10. *About 30 s on two recent cores, a minute on slower ones.* The full-size run is some 550,000 images: three to six minutes on two cores, seconds on a GPU.
+# The run is measured in images, not in epochs, so that it is as long on any dataset: about 100,000 images on a CPU, two epochs of CIFAR-10. *About 25 s on two recent cores, a minute on slower ones.* The width of the blocks is the knob for more: the full-size run has blocks of 64, 256 and 256 channels and sees 550,000 images: ten minutes on two cores with fast 16-bit floats, more than twice that without, well under a minute on a GPU.
 
 # %% tags=["demo"]
 runtime.seed_everything(0)
 epochs = round(runtime.quick_or_full(100_000, 550_000) / len(train_images))
-widths = runtime.quick_or_full((16, 64, 64), (64, 128, 256))
+widths = runtime.quick_or_full((16, 64, 64), (64, 256, 256))
 train_batches = data.Batches(train_images, train_labels, batch_size=500, shuffle=True, augment=True, device=device)
 fast = FastNet(widths).whiten(data.normalize(train_images[:2000])).to(device, memory_format=torch.channels_last)
 loss_fn, optimizer, scheduler = recipe.fast_recipe(fast, steps=epochs * len(train_batches), schedule=one_cycle)
 callbacks = [Device(device), Metrics(accuracy=accuracy), Progress(), Schedule(scheduler)]
-if use_bfloat16:
-    callbacks.append(MixedPrecision())
+if half:
+    callbacks.append(MixedPrecision(half))
 start = time.perf_counter()
 learner = Learner(fast, train_batches, val_batches, loss_fn, optimizer, callbacks)
 fast_history = learner.fit(epochs)
 print(f"{sum(p.numel() for p in fast.parameters()):,} parameters, {time.perf_counter() - start:.0f} s on {device}")
 
 # %% [markdown]
-# Compare with section 6: fewer parameters than the baseline, and a different league. All choices in the recipe (learning rate, widths, decay) were made on a validation set. (With label smoothing 0.2 no loss falls below about 0.87: even the best answer, 82 % for the right class, is not certain. Compare accuracies, not losses, between recipes.)
+# Compare with section 6: fewer parameters than the baseline in the quick run, and a different league. All choices in the recipe (learning rate, widths, decay) were made on a validation set. (With label smoothing 0.2 no loss falls below about 0.87: even the best answer, 82 % for the right class, is not certain. Compare accuracies, not losses, between recipes.)
 #
 # ## 10 · The test, once
 #
@@ -1093,7 +1113,7 @@ test_batches = data.Batches(images.test_images, images.test_labels, device=devic
 test_logits = predict(fast, test_batches)
 test_accuracy = accuracy(test_logits, images.test_labels)
 print(f"test accuracy: {100 * test_accuracy:.1f} %")
-assert test_accuracy >= {"CIFAR-10": 0.76, "stand-in": 0.70}[images.source], "less than expected"
+assert test_accuracy >= {"CIFAR-10": 0.78, "stand-in": 0.70}[images.source], "less than expected"
 
 # %% tags=["demo"]
 predicted = test_logits.argmax(dim=1)
@@ -1170,11 +1190,12 @@ print("model on", next(fast.parameters()).device, "· batches on", next(iter(tes
 # - Training mode for training, evaluation mode for measuring, and the mode as it was; sums over images, never means of batch means.
 # - Logits into the cross-entropy; ln 10 at the start; shuffled batches.
 # - Save the `state_dict`, load with `weights_only=True`.
-# - Fast comes from whole batches, channels_last and pooling early; good comes from augmentation, a schedule, and a sound start. Two epochs are enough for nearly 80 %.
+# - Fast comes from whole batches, channels_last, pooling early and, where there are units for them, 16-bit floats; good comes from augmentation, a schedule, a sound start, and steps in every direction. Two epochs are enough for over 80 %.
 #
 # ## Read on
 #
 # - Keller Jordan, [94% on CIFAR-10 in 3.29 seconds on a single GPU](https://arxiv.org/abs/2404.00498): the recipe behind section 9, each part with what it gains.
+# - Keller Jordan and others, [Muon](https://kellerjordan.github.io/posts/muon/): why orthogonal steps, and how few products of matrices make them.
 # - Alex Krizhevsky, [Learning multiple layers of features from tiny images](https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf): how CIFAR-10 was made.
 # - Leslie Smith and Nicholay Topin, [Super-convergence](https://arxiv.org/abs/1708.07120): why one cycle of a large learning rate works.
 # - Sergey Ioffe and Christian Szegedy, [Batch normalization](https://arxiv.org/abs/1502.03167).

@@ -85,8 +85,6 @@ class ConvBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels_out, channels_out, kernel_size=3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels_out, momentum=0.4)
         self.activation = nn.GELU()
-        for conv in (self.conv1, self.conv2):  # start as "copy the channels": the signal gets through from step one
-            nn.init.dirac_(conv.weight.data[:channels_in])
         for norm in (self.norm1, self.norm2):
             norm.weight.requires_grad_(False)  # the scale that a norm sets, the next convolution can set too
 

@@ -111,30 +111,24 @@ class Muon(torch.optim.Optimizer):
         return loss
 
 
-def fast_recipe(model: nn.Module, steps: int, conv_lr: float = 0.24, lr: float = 0.4, bias_boost: float = 64,
-                weight_decay: float = 0.00125, label_smoothing: float = 0.2, schedule: Callable = one_cycle):
+def fast_recipe(model: nn.Module, steps: int, conv_lr: float = 0.24, lr: float = 0.4, weight_decay: float = 0.00125,
+                label_smoothing: float = 0.2, schedule: Callable = one_cycle):
     """Loss, optimizer and schedule that train `FastNet` fast, for batches of 500 (lab 08).
 
     After https://arxiv.org/abs/2404.00498 and its successor with Muon, https://github.com/KellerJordan/cifar10-airbench.
 
     Args:
-        model: its biases are those of the batch norms; parameters that need no gradient are left out.
+        model: parameters that need no gradient are left out.
         steps: batches in the whole run; the schedule ends there.
-        conv_lr, lr: learning rates of the convolutions and of the last layer, where the schedule is at its peak.
-        bias_boost: how many times as large as `lr` the rate of the norms' biases is.
+        conv_lr, lr: learning rates of the convolutions and of all else, where the schedule is at its peak.
         schedule: called as `schedule(step, steps)`, returns the factor on the learning rates.
     Returns:
         (loss_fn, optimizer, scheduler).
     """
-    learnt = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    convolutions = [p for p in learnt.values() if p.ndim == 4]
-    biases = [p for name, p in learnt.items() if "norm" in name]
-    others = [p for name, p in learnt.items() if p.ndim < 4 and "norm" not in name]
+    learnt = [p for p in model.parameters() if p.requires_grad]
     groups = [
-        {"params": convolutions, "lr": conv_lr, "momentum": 0.6, "orthogonal": True},
-        {"params": others, "weight_decay": weight_decay},
-        # The norms' biases move far and get small gradients: a large rate, and so much less decay to the same pull.
-        {"params": biases, "lr": lr * bias_boost, "weight_decay": weight_decay / bias_boost},
+        {"params": [p for p in learnt if p.ndim == 4], "lr": conv_lr, "momentum": 0.6, "orthogonal": True},
+        {"params": [p for p in learnt if p.ndim < 4], "weight_decay": weight_decay},
     ]
     loss_fn = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
     optimizer = Muon(groups, lr=lr, momentum=0.85)
