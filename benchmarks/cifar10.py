@@ -190,7 +190,7 @@ def draw(curves: dict[str, list[tuple[float, float]]], points: list[tuple[float,
     ax.axvline(horizon, color="0.7", linestyle=":", label="the tutorial's two epochs")
     ax.set(xscale="log", xlabel="wall time of training, s (log scale)", ylabel="test accuracy, %", title="CIFAR-10 on two CPU cores")
     ax.set_xticks(ticks := [10, 30, 100, 300], labels=map(str, ticks))
-    ax.legend()
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     fig.savefig(path)
 
 

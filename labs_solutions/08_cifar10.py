@@ -852,7 +852,7 @@ progress("08")
 # %% [markdown]
 # ## 9 · Make it fast and good
 #
-# PyTorch's own two-epoch tutorial reaches 55 % on this data and takes minutes for it on two cores. We want 80 % in a quarter of the time. Nothing below is a secret; most of it comes from Keller Jordan's [94 % on CIFAR-10 in 3.29 seconds on a single GPU](https://arxiv.org/abs/2404.00498), and each part is here because it pays: how much, says a table at the end.
+# PyTorch's own two-epoch tutorial reaches 55 % on this data, and takes one to five minutes for it on two cores. We want 80 % in a quarter of the time. Nothing below is a secret; most of it comes from Keller Jordan's [94 % on CIFAR-10 in 3.29 seconds on a single GPU](https://arxiv.org/abs/2404.00498), and each part is here because it pays: how much, says a table at the end.
 #
 # **Batches in memory.** The usual pipeline opens, transforms and normalizes each image by itself, in Python. All of CIFAR-10 is 180 MB: keep it in memory as one tensor, and cut out whole batches. (*About 3 s.*)
 
