@@ -1080,7 +1080,7 @@ print(inspect.getsource(recipe.fast_recipe))
 # | augmentation | 80.9 % | 86.7 % |
 # | label smoothing | 80.9 % | 87.6 % |
 #
-# The kind of step and its schedule are most of it. And what a part is worth depends on the run: in two epochs no image is seen often enough to be learnt by heart, so augmentation has nothing to do yet; in eight it has. Two parts of the published recipe are not here, for they were worth nothing in either: convolutions that start as a copy of their input (`nn.init.dirac_`), and a rate 64 times as large for the norms' biases. Measure before you believe.
+# The kind of step and its schedule are most of it. And what a part is worth depends on the run: in two epochs no image is seen often enough to be learnt by heart, so augmentation has nothing to do yet; in eight it has. Two parts of the published recipe are not here, for in two epochs, and in four, they were worth nothing: convolutions that start as a copy of their input (`nn.init.dirac_`), and a rate 64 times as large for the norms' biases. Measure before you believe.
 #
 # ### Now train it
 #
