@@ -6,7 +6,8 @@ Both start from the files, train the same kind of output layer on the same froze
 the same validation images. The tutorial's "ConvNet as fixed feature extractor" is written as it stands: batches of 4,
 four workers, random crops and flips, SGD 0.001 divided by ten every 7 epochs, 25 epochs, each of which sends every
 training and validation image through the network. It keeps the epoch that was best on the validation images; the last
-one's accuracy is printed beside it. Ours (lab 09) sends each image through once. https://pytorch.org/tutorials/beginner/transfer_learning_tutorial.html
+one's accuracy is printed beside it. Ours (lab 09) sends each image through once.
+https://pytorch.org/tutorials/beginner/transfer_learning_tutorial.html
 """
 
 import argparse

@@ -7,7 +7,7 @@ The data is whatever `utils.data.cifar10()` gives; the first line says which. As
 images is held out for validation; the recipe was chosen on it alone. The test set is measured once a run, after the
 last epoch, with no test-time augmentation. `--train-on-all` trains on all 50,000 images and has no validation column:
 that is how others count, and what an epoch means in the figures of the literature. `--without` leaves out one part of
-the recipe after the other, quick runs. 16-bit floats are used where they are faster, unless told `--float32`.
+the recipe after the other. 16-bit floats are used where they are faster, unless told `--float32`.
 
 Asked of CIFAR-10 on two CPU cores: quick at least 76 %, full at least 84 % on the test set.
 """
@@ -72,11 +72,11 @@ def run(sets: tuple, epochs: int, seed: int, device: torch.device, widths: tuple
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="also the full-size run, one seed")
-    parser.add_argument("--seeds", type=int, default=3, help="of the quick run")
-    parser.add_argument("--epochs", type=int, nargs="*", help="these numbers of epochs, and nothing else")
-    parser.add_argument("--widths", default=",".join(map(str, QUICK_WIDTHS)), help="of the quick run, or with --epochs")
+    parser.add_argument("--seeds", type=int, default=3, help="of all runs but the full-size one")
+    parser.add_argument("--epochs", type=int, nargs="*", help="these numbers of epochs in place of the quick run")
+    parser.add_argument("--widths", default=",".join(map(str, QUICK_WIDTHS)), help="of all runs but the full-size one")
     parser.add_argument("--train-on-all", action="store_true", help="hold nothing out")
-    parser.add_argument("--without", action="store_true", help="quick runs without one part after the other")
+    parser.add_argument("--without", action="store_true", help="the same again without one part after the other")
     parser.add_argument("--float32", action="store_true", help="no 16-bit floats")
     parser.add_argument("--short", action="store_true", help="2,000 images, one epoch, one seed: does it run?")
     args = parser.parse_args()
@@ -87,11 +87,10 @@ def main() -> None:
     sets = (held_in, held_out, (images.test_images, images.test_labels))
     widths = tuple(map(int, args.widths.split(",")))
     quick = round(QUICK / len(held_in[1]))
-    plan = [(quick, seed, widths, part) for part in ("", *(PARTS if args.without else ())) for seed in range(args.seeds)]
+    plan = [(epochs, seed, widths, part) for epochs in args.epochs or [quick]
+            for part in ("", *(PARTS if args.without else ())) for seed in range(args.seeds)]  # fmt: skip
     if args.full:
         plan.append((round(FULL / len(held_in[1])), 0, FULL_WIDTHS, ""))
-    if args.epochs:
-        plan = [(epochs, seed, widths, "") for epochs in args.epochs for seed in range(args.seeds)]
     if args.short:
         sets, plan = tuple((x[:2000], y[:2000]) for x, y in sets), [(1, 0, (4, 8, 8), part) for part in ("", "Muon")]
 
