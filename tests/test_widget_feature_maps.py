@@ -8,6 +8,12 @@ from utils.pretrained import cifar10_network
 from utils.widgets import lab_10_feature_maps as widget
 
 
+@pytest.fixture(autouse=True)
+def drawn_images(monkeypatch):
+    """As in test_widgets: the widget keeps its images, and both files may run in one process."""
+    monkeypatch.setenv("LABS_OFFLINE", "1")
+
+
 def test_the_maps_are_those_of_the_network():
     x = data.normalize(data.cifar10().test_images[: widget.IMAGES])
     model = cifar10_network()
