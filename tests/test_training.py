@@ -158,3 +158,17 @@ def test_without_orthogonal_groups_muon_is_torchs_sgd_with_nesterov_momentum():
             optimizer.step()
     for a, b in zip(mine, theirs):
         assert torch.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e3])
+def test_in_an_orthogonal_group_neither_the_size_of_weight_nor_of_gradient_counts(size):
+    weight, gradient = torch.randn(2, 6, 4, 3, 3)
+    steps = []
+    for scale in (1.0, size):
+        p = (scale * weight).requires_grad_()
+        p.grad = scale * gradient
+        recipe.Muon([p], lr=0.1, momentum=0.6, orthogonal=True).step()
+        steps.append(p.detach())
+    assert torch.allclose(steps[0], steps[1], atol=1e-4)
+    moved = (weight * 6**0.5 / weight.norm() - steps[0]).flatten(1) / 0.1  # six filters: the size is √6
+    assert torch.allclose(moved, recipe.orthogonalize(gradient.flatten(1)), atol=1e-4)
