@@ -177,9 +177,9 @@ def thousand(notebook: str, count: int) -> None:
           f"which took {run.whole - run.done[-1]:.1f} s: {max(memory for _, memory in run.memory) / 2**20:.0f} MB")
 
 
-def jobs(notebook: str, repeats: int, count: int) -> None:
+def jobs(notebook: str, repeats: int, count: int, modes: tuple[str, ...] = ("forked", "fresh")) -> None:
     processors = sorted(os.sched_getaffinity(0))
-    runs = {f"{mode}, {number} jobs": [] for mode in ("forked", "fresh") for number in (1, 2)}
+    runs = {f"{mode}, {number} jobs": [] for mode in modes for number in (1, 2)}
     for _ in range(repeats):
         for name, many in runs.items():
             mode, number = name.split(", ")
@@ -187,7 +187,7 @@ def jobs(notebook: str, repeats: int, count: int) -> None:
             some = max(3, count // 6) if mode == "fresh" else count
             many.append(ours(notebook, some, *options, processors=set(processors[: int(number[0])])))
     show(runs)
-    for mode in ("forked", "fresh"):
+    for mode in modes:
         print(f"{mode}: two jobs grade {ratio(runs[f'{mode}, 1 jobs'], runs[f'{mode}, 2 jobs'], 'each_further')} times as many as one")
 
 
@@ -206,7 +206,7 @@ def main() -> None:
     if options.only in (None, "thousand"):
         thousand(notebook, 10 if options.short else 1000)
     if options.only in (None, "jobs"):
-        jobs(notebook, repeats, 3 if options.short else 100)
+        jobs(notebook, repeats, *((3, ("forked",)) if options.short else (100,)))
 
 
 if __name__ == "__main__":

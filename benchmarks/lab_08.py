@@ -1,7 +1,7 @@
 """Wall time and accuracy of lab 08's recipe: `FastNet` trained for the quick schedule and, if asked, the full-size one.
 
     python -m benchmarks.lab_08 [--full] [--seeds 3] [--epochs N …] [--widths 16,64,64] [--train-on-all]
-                                [--without] [--float32] [--short]
+                                [--without [PART …]] [--float32] [--short]
 
 The data is whatever `utils.data.cifar10()` gives; the first line says which. As in the lab, a tenth of the training
 images is held out for validation; the recipe was chosen on it alone. The test set is measured once a run, after the
@@ -24,7 +24,7 @@ from utils.models import FastNet
 
 QUICK, FULL = 100_000, 550_000  # image presentations, as in the lab
 QUICK_WIDTHS, FULL_WIDTHS = (16, 64, 64), (64, 256, 256)
-PARTS = ("whitening", "augmentation", "Muon", "label smoothing", "schedule")
+PARTS = ("small images first", "whitening", "augmentation", "Muon", "label smoothing", "schedule")
 
 
 def run(sets: tuple, epochs: int, seed: int, device: torch.device, widths: tuple[int, ...] = QUICK_WIDTHS,
@@ -42,13 +42,15 @@ def run(sets: tuple, epochs: int, seed: int, device: torch.device, widths: tuple
     runtime.keep_freed_memory()
     start = time.perf_counter()
     runtime.seed_everything(seed)
-    batches = data.Batches(images, labels, batch_size=500, shuffle=True, augment=without != "augmentation", seed=seed, device=device)
+    sides = recipe.small_first(epochs) if without != "small images first" else ()
+    batches = data.Batches(images, labels, 500, shuffle=True, augment=without != "augmentation", seed=seed, device=device, sides=sides)
     model = FastNet(widths)
     if without != "whitening":
         model.whiten(data.normalize(images[:2000]))
     model.to(device, memory_format=torch.channels_last)
     changed = {"label smoothing": {"label_smoothing": 0.0}, "schedule": {"schedule": lambda step, total: 0.5}}.get(without, {})
-    loss_fn, optimizer, scheduler = recipe.fast_recipe(model, epochs * len(batches), **changed)
+    rate = 0.18 if epochs * len(images) <= QUICK else 0.1  # of the convolutions
+    loss_fn, optimizer, scheduler = recipe.fast_recipe(model, epochs * len(batches), rate, **changed)
     if without == "Muon":  # the convolutions' settings before there was Muon
         old = {"orthogonal": False, "initial_lr": 0.4, "momentum": 0.85, "weight_decay": 0.00125}
         optimizer.param_groups[0].update(old)
@@ -76,7 +78,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, nargs="*", help="these numbers of epochs in place of the quick run")
     parser.add_argument("--widths", default=",".join(map(str, QUICK_WIDTHS)), help="of all runs but the full-size one")
     parser.add_argument("--train-on-all", action="store_true", help="hold nothing out")
-    parser.add_argument("--without", action="store_true", help="the same again without one part after the other")
+    parser.add_argument("--without", nargs="*", choices=PARTS, metavar="PART",
+                        help=f"the same again without one part after the other: {', '.join(PARTS)}; or without these alone")
     parser.add_argument("--float32", action="store_true", help="no 16-bit floats")
     parser.add_argument("--short", action="store_true", help="2,000 images, one epoch, one seed: does it run?")
     args = parser.parse_args()
@@ -87,8 +90,8 @@ def main() -> None:
     sets = (held_in, held_out, (images.test_images, images.test_labels))
     widths = tuple(map(int, args.widths.split(",")))
     quick = round(QUICK / len(held_in[1]))
-    plan = [(epochs, seed, widths, part) for epochs in args.epochs or [quick]
-            for part in ("", *(PARTS if args.without else ())) for seed in range(args.seeds)]  # fmt: skip
+    parts = PARTS if args.without == [] else args.without or ()
+    plan = [(epochs, seed, widths, part) for epochs in args.epochs or [quick] for part in ("", *parts) for seed in range(args.seeds)]
     if args.full:
         plan.append((round(FULL / len(held_in[1])), 0, FULL_WIDTHS, ""))
     if args.short:

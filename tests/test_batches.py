@@ -69,6 +69,24 @@ def test_length_shapes_and_the_short_last_batch(n, size, augment):
         assert x.is_contiguous(memory_format=torch.channels_last)
 
 
+@few_examples
+@given(n=counts, size=batch_sizes, augment=flags, seed=seeds, sides=st.lists(st.integers(1, 6), max_size=3))
+def test_the_first_epochs_are_those_without_sides_but_shrunk(n, size, augment, seed, sides):
+    images, labels = numbered(n)
+    small, whole = (Batches(images, labels, size, True, augment, seed=seed, sides=given) for given in (sides, ()))
+    for side in [*sides, 6]:
+        for (x, y), (x_whole, y_whole) in zip(small, whole, strict=True):
+            assert torch.equal(y, y_whole) and x.is_contiguous(memory_format=torch.channels_last)
+            torch.testing.assert_close(x, x_whole[:, :, :side, :side])  # each image has one colour
+
+
+def test_a_shrunk_pixel_weighs_all_that_it_covers():
+    images = noise(1, 4, 4)
+    images[:] = images[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)  # blocks of 2 by 2
+    x, _ = epoch(Batches(images, torch.zeros(1), sides=[1]))
+    torch.testing.assert_close(x.flatten(), normalize(images).mean((0, 2, 3)))
+
+
 @examples
 @given(n=counts, size=batch_sizes, seed=seeds)
 def test_unaugmented_unshuffled_is_normalize(n, size, seed):
@@ -211,6 +229,12 @@ def test_one_channel():
 def test_wrong_arguments_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
         Batches(*arguments)
+
+
+@pytest.mark.parametrize("width, sides", [(8, [0]), (8, [4, 9]), (7, [4])])
+def test_sides_that_cannot_be_are_named(width, sides):
+    with pytest.raises(ValueError, match=f"for images of 8 by {width} pixels: they take square"):
+        Batches(noise(3, width=width), torch.zeros(3), sides=sides)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

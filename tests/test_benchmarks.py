@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
     ("transfer", ["stand-in", "frozen features lead by"]),
     ("mixed", ["joint − best branch alone"]),  # its digits are always the real ones
     ("grading_attacks", ["unearned by nbgrader", "3 attacks by nbgrader, for 0 by ours"]),
-    ("grading", ["ours, forked template grades", "grading process, MB", "fresh: two jobs grade"]),
+    ("grading", ["ours, forked template grades", "grading process, MB", "forked: two jobs grade"]),
 ])  # fmt: skip
 def test_the_short_form_runs(name, texts, system_program):
     if name.startswith("grading"):

@@ -68,6 +68,11 @@ def test_the_whitening_layer_is_frozen_and_has_both_signs():
     torch.testing.assert_close(weight[:12], -weight[12:])
 
 
+@pytest.mark.parametrize("side", [16, 24, 32, 48])
+def test_fastnet_takes_images_of_other_sizes(side):
+    assert FastNet()(torch.randn(2, 3, side, side)).shape == (2, 10)
+
+
 def test_fastnet_learns_a_few_images_by_heart():
     torch.manual_seed(0)
     x, y = torch.randn(20, 3, 32, 32), torch.arange(20) % 10

@@ -120,6 +120,7 @@ def test_autograding_gives_what_our_grader_gives(lab, system_program):
     for student, path in paths.items():
         ours = grade.grade_one(grade.Job(student, name[:2], path.name, path.read_bytes(), "0", Limits(), "fork"))
         assert {item.exercise: item.points for item in ours.exercises} == theirs[student], student
+        assert (ours.max_points, ours.flags) == (sum(item.points for item in items), {}), student
 
 
 @pytest.mark.parametrize("lab", SOLUTIONS[:1], indirect=True, ids=lambda path: path.stem)  # it only runs it once more

@@ -136,6 +136,11 @@ def test_the_fast_recipe_orthogonalizes_convolutions_and_decays_the_rest():
     assert optimizer.param_groups[0]["lr"] > first
 
 
+@pytest.mark.parametrize(("epochs", "sides"), [(1, []), (2, [24]), (3, [24]), (4, [20, 24]), (8, [20, 20, 24, 24])])
+def test_small_images_come_first(epochs, sides):
+    assert recipe.small_first(epochs) == sides
+
+
 @given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 1000))
 def test_an_orthogonalized_matrix_has_singular_values_near_one(rows, columns, seed):
     matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))

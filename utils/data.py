@@ -21,6 +21,7 @@ import tarfile
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -355,6 +356,9 @@ class Batches:
       every image is seen both ways in any two epochs, which chance alone does not do
       (https://arxiv.org/abs/2404.00498).
 
+    With `sides`, the first epochs have the images shrunk: less to compute, and enough to begin with
+    (https://arxiv.org/abs/2104.00298).
+
     The images are kept as bytes in the order (N, H, W, C) and become floats a batch at a time: measured, that
     is faster than keeping them as floats, and takes a quarter of the memory (194 MB for 50,000 padded images).
 
@@ -367,10 +371,11 @@ class Batches:
         mean, std: as in `normalize`.
         seed: the same seed gives the same epochs in the same sequence.
         device: where the images are kept and the batches appear; by default where `images` is.
+        sides: of square images, in pixels, in the first epoch, the second, and so on; in later ones they are not shrunk.
     """
 
     def __init__(self, images: torch.Tensor, labels: torch.Tensor, batch_size: int = 500, shuffle: bool = False,
-                 augment: bool = False, mean=MEAN, std=STD, seed: int = 0, device=None):
+                 augment: bool = False, mean=MEAN, std=STD, seed: int = 0, device=None, sides: Sequence[int] = ()):
         if len(images) != len(labels):
             raise ValueError(f"{len(images)} images, but {len(labels)} labels")
         if images.dtype != torch.uint8 or images.ndim != 4:
@@ -381,6 +386,10 @@ class Batches:
         self.mean, self.std = mean, std
         self.device = images.device if device is None else torch.device(device)
         self.height, self.width = images.shape[2:]
+        self.sides = tuple(sides)
+        if self.sides and not (self.height == self.width and all(1 <= side <= self.width for side in self.sides)):
+            raise ValueError(f"sides are {self.sides}, for images of {self.height} by {self.width} pixels: they take square "
+                             "images, and go from 1 to the images' own side")
         self.pad = 2 if augment else 0
         self.epoch, self.seed = 0, seed
         self.generator = torch.Generator().manual_seed(seed)
@@ -412,18 +421,22 @@ class Batches:
         self.generator.set_state(state["generator"].cpu())  # a checkpoint may have been read onto a GPU
 
     def __iter__(self):
-        """Yield (x, y): x float32 (B, C, H, W) in the channels_last format, y the labels (B,)."""
+        """Yield (x, y): x float32 (B, C, H, W), or (B, C, side, side), in the channels_last format, y the labels (B,)."""
         n = len(self.labels)
         order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
         shifts = torch.randint(2 * self.pad + 1, (len(self), 2), generator=self.generator).tolist()
         mirrored = self.augment and self.epoch % 2 == 1
+        side = self.sides[self.epoch] if self.epoch < len(self.sides) else self.width
         self.epoch += 1
         for rows, (top, left) in zip(order.to(self.device).split(self.batch_size), shifts):
             x = self.pixels.index_select(0, rows)[:, top : top + self.height, left : left + self.width]
             if mirrored:
                 x = x.flip(2)
             # The names of the dimensions change places, the bytes do not: that is the channels_last format.
-            yield normalize(x.permute(0, 3, 1, 2), self.mean, self.std), self.labels[rows]
+            x = normalize(x.permute(0, 3, 1, 2), self.mean, self.std)
+            if side < self.width:
+                x = F.interpolate(x, size=(side, side), mode="bilinear", antialias=True).contiguous(memory_format=torch.channels_last)
+            yield x, self.labels[rows]
 
 
 # ------------------------------------------------------------------------------ the data folder and its files

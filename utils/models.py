@@ -111,7 +111,7 @@ class FastNet(nn.Module):
             ConvBlock(24, widths[0]),
             ConvBlock(widths[0], widths[1]),
             ConvBlock(widths[1], widths[2]),
-            nn.MaxPool2d(3),  # 31 → 15 → 7 → 3 pixels a side → 1
+            nn.AdaptiveMaxPool2d(1),  # 31 → 15 → 7 → 3 pixels a side → 1; images of another size may come in
             nn.Flatten(),
         )
         self.classifier = nn.Linear(widths[2], num_classes, bias=False)

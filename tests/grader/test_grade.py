@@ -56,13 +56,6 @@ def outcomes(graded: Graded) -> dict[str, str]:
 # ------------------------------------------------------------------------------------------------ in real sandboxes
 
 
-@pytest.mark.parametrize("lab", LABS)
-def test_a_lab_solved_gets_all_points_and_untouched_none(lab, bubblewrap):
-    for notebook, points in ((cohort.solved(lab), POINTS[lab]), (cohort.untouched(lab), 0)):
-        graded = grade.grade_one(job(lab, notebook))
-        assert (graded.points, graded.max_points, graded.flags) == (points, POINTS[lab], {}), graded.exercises
-
-
 def small_cohort(folder: Path) -> dict[tuple[str, str], float]:
     """Submissions to labs 01 and 02; (student, lab) -> points."""
     wanted = {}
